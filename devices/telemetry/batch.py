@@ -1,0 +1,41 @@
+"""Readings as arrays: a commit group is one structured array, so that opening, checking and merging stay vectorised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+# device: 32-bit device id; metric: 32-bit ISO/IEEE 11073-10101 code (partition << 16 | term);
+# seq: strictly rising per device, given by the gateway when the reading was made; t: device time, s since the Unix epoch.
+READING = np.dtype([("device", "<u4"), ("metric", "<u4"), ("seq", "<u8"), ("t", "<f8"), ("value", "<f8")])
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """A block of equally spaced samples. One block takes one `seq` of its device.
+
+    samples: int16[n], value = samples * scale in the metric's unit.
+    """
+
+    device: int
+    metric: int
+    seq: int
+    t0: float
+    period_s: float
+    scale: float
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingBatch:
+    """What one commit group holds: authentic, validated readings and waveform blocks of any devices.
+
+    readings: READING[n], in order of arrival. received_at: server time, s since the Unix epoch.
+    """
+
+    readings: NDArray[np.void]
+    waveforms: tuple[Waveform, ...] = ()
+    received_at: float = 0.0
+    gateway_of: dict[int, int] = field(default_factory=dict)  # device id -> gateway id that brought it

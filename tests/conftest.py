@@ -1,0 +1,117 @@
+"""Shared fixtures. The environment is settled here, before settings are read: every run has a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
+os.environ["MEDTWIN_HOME"] = str(_HOME)
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
+os.environ.setdefault("MEDTWIN_LOG", "WARNING")
+
+ROLES = ["nurse", "physician", "caregiver", "administrator", "trainer"]
+
+
+@pytest.fixture
+def ward(db: None):  # type: ignore[no-untyped-def]
+    from compliance.models import Ward
+
+    return Ward.objects.create(name="Ward 4")
+
+
+@pytest.fixture
+def other_ward(db: None):  # type: ignore[no-untyped-def]
+    from compliance.models import Ward
+
+    return Ward.objects.create(name="Ward 9")
+
+
+def _patient(ward, number: str, given: str, family: str):  # type: ignore[no-untyped-def]
+    from compliance.models import Patient
+
+    return Patient.objects.create(
+        medical_record_number=number,
+        given_name=given,
+        family_name=family,
+        birth_date=date(1961, 5, 17),
+        sex="female",
+        weight_kg=70.0,
+        ward=ward,
+        bed="4-1",
+        time_zone="Europe/Berlin",
+    )
+
+
+@pytest.fixture
+def patient(ward):  # type: ignore[no-untyped-def]
+    return _patient(ward, "T-001", "Ada", "Byron")
+
+
+@pytest.fixture
+def foreign_patient(other_ward):  # type: ignore[no-untyped-def]
+    return _patient(other_ward, "T-900", "Mary", "Somerville")
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., object]:
+    """Return a maker of signed-up people: `make_user("nurse", ward=ward)`."""
+    from compliance.models import CareRelationship, User
+
+    def make(
+        role: str, *, ward: object | None = None, patient: object | None = None, username: str | None = None
+    ) -> object:
+        user = User.objects.create_user(username or role, password="correct horse battery", role=role)
+        if ward is not None or patient is not None:
+            start = datetime.now(tz=UTC) - timedelta(days=1)
+            CareRelationship.objects.create(user=user, ward=ward, patient=patient, starts_at=start)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def cast(make_user, ward, patient):  # type: ignore[no-untyped-def]
+    """The fixed cast: one of each role, and an outsider who must always be refused."""
+    people = {role: make_user(role, ward=ward) for role in ROLES if role != "caregiver"}
+    people["caregiver"] = make_user("caregiver", patient=patient)
+    people["outsider"] = make_user("none", username="outsider")
+    return people
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of public data; a test that needs it skips with the reason where it is absent."""
+    path = Path(os.environ.get("MEDTWIN_DATA", Path(__file__).resolve().parent.parent.parent / "shared"))
+    if not path.is_dir():
+        pytest.skip(f"no public data at {path}: set MEDTWIN_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """A running broker at settings.HUB_URL: the embedded Valkey, or the real Redis when REDIS_URL is set."""
+    from django.conf import settings
+
+    if settings.REDIS_URL:
+        yield settings.HUB_URL
+        return
+    from twin.embedded import start_valkey
+
+    process = start_valkey(settings.VALKEY_SOCKET, settings.HOME / "valkey")
+    yield settings.HUB_URL
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_home() -> Iterator[None]:
+    yield
+    import shutil
+
+    shutil.rmtree(_HOME, ignore_errors=True)

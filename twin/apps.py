@@ -1,0 +1,19 @@
+"""The composition root's handle: loads Celery and connects to the lower packages' signals."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class TwinConfig(AppConfig):
+    """The twin application."""
+
+    name = "twin"
+
+    def ready(self) -> None:
+        """Load the Celery application, so that `shared_task` finds it, and connect the handlers."""
+        from twin import handlers
+        from twin.celery import app
+
+        handlers.connect()
+        self.celery = app

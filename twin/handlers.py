@@ -1,0 +1,7 @@
+"""What the twin does when lower packages announce a fact."""
+
+from __future__ import annotations
+
+
+def connect() -> None:
+    """Connect every handler; called once from AppConfig.ready."""

@@ -1,0 +1,247 @@
+"""Settings. The environment alone chooses the run mode.
+
+Embedded (no DATABASE_URL): SQLite in WAL mode, telemetry in a file of its own, an embedded Valkey on a Unix socket.
+Production: DATABASE_URL, REDIS_URL and secrets from files. Same code, other values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from csp.constants import NONCE, SELF
+
+from twin import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(env.text("MEDTWIN_HOME", str(BASE_DIR / "var"))).resolve()
+DATABASE_URL = env.text("DATABASE_URL")
+EMBEDDED = not DATABASE_URL
+DATA_DIR = Path(env.text("MEDTWIN_DATA", str(BASE_DIR.parent / "shared"))).resolve()
+
+DEBUG = env.flag("MEDTWIN_DEBUG", False)
+_SECRETS = HOME / "secrets" if EMBEDDED else None
+SECRET_KEY = env.secret("SECRET_KEY", _SECRETS)
+FIELD_KEY = env.secret("FIELD_KEY", _SECRETS)  # encrypts device keys and other small secrets in the database
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if EMBEDDED else "")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+DEMO = env.flag("MEDTWIN_DEMO", EMBEDDED)  # demo sign-ins exist and every page says so
+
+# --- Databases -------------------------------------------------------------------------------------------------------
+
+
+def _postgres(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise env.SettingWrong("DATABASE_URL must look like postgresql://user:password@host:5432/name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+_SQLITE: dict[str, object] = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": HOME / "medtwin.sqlite3",
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",  # a deferred transaction that turns into a write fails at once when locked
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    },
+    "TEST": {"NAME": HOME / "test.sqlite3"},
+}
+DATABASES = {"default": _SQLITE if EMBEDDED else _postgres(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Telemetry never shares a SQLite file with the rest: another writer's p99 fell from 86 to 2.4 ms when it moved out.
+TELEMETRY_URL = env.text("TELEMETRY_URL", DATABASE_URL or f"sqlite:///{HOME / 'telemetry.sqlite3'}")
+
+# --- Broker, live hub, MQTT ------------------------------------------------------------------------------------------
+
+
+def _valkey_socket() -> Path:
+    """Return the embedded broker's Unix socket; a path over the kernel's 107 bytes moves to the temporary folder."""
+    path = HOME / "run" / "valkey.sock"
+    if len(str(path)) <= 100:
+        return path
+    digest = hashlib.sha256(str(HOME).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"medtwin-{digest}" / "valkey.sock"
+
+
+VALKEY_SOCKET = _valkey_socket()
+REDIS_URL = env.text("REDIS_URL")
+if not REDIS_URL and not EMBEDDED:
+    raise env.SettingWrong("REDIS_URL is not set: production needs one, such as redis://127.0.0.1:6379/0.")
+HUB_URL = REDIS_URL or f"unix://{VALKEY_SOCKET}?db=2"  # live fan-out: publish and subscribe
+MQTT_URL = env.text("MQTT_URL")
+
+CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{VALKEY_SOCKET}?virtual_host=0"
+CELERY_TASK_IGNORE_RESULT = True  # results that matter are rows, not broker keys
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,  # longer than the longest job, or it would run twice
+    "unacked_restore_interval": 1,  # with the defaults a killed worker's task was not redelivered within a minute
+    "unacked_restore_throttle": 1,
+}
+CELERY_TASK_DEFAULT_QUEUE = "medtwin"
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat")
+CELERY_BEAT_SCHEDULE = {
+    "freshness": {"task": "twin.tasks.watch_freshness", "schedule": 5.0, "options": {"expires": 10}},
+    "deliver-alerts": {"task": "twin.tasks.deliver_alerts", "schedule": 5.0, "options": {"expires": 10}},
+    "predictions": {"task": "twin.tasks.refresh_predictions", "schedule": 30.0, "options": {"expires": 60}},
+    "dose-windows": {"task": "compliance.tasks.close_dose_windows", "schedule": 15.0, "options": {"expires": 30}},
+    "risks": {"task": "compliance.tasks.refresh_risks", "schedule": 60.0, "options": {"expires": 120}},
+    "imaging-jobs": {"task": "imaging.tasks.resume_jobs", "schedule": 15.0, "options": {"expires": 30}},
+}
+
+# --- Applications ----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "twin.apps.TwinConfig",
+    "imaging.apps.ImagingConfig",
+    "devices.apps.DevicesConfig",
+    "compliance.apps.ComplianceConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "axes",
+    "csp",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "compliance.middleware.SignInRequired",
+    "compliance.middleware.DomainErrors",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "twin.urls"
+ASGI_APPLICATION = "twin.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "twin.views.context.house",
+            ],
+        },
+    }
+]
+
+# --- People ----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "compliance.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "compliance.backends.PolicyBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "compliance.adapters.ClosedAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_RATE_LIMITS = {"login_failed": False}  # django-axes counts failures, in the database
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+SESSION_COOKIE_AGE = 12 * 3600  # one shift
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+
+# --- Transport security ----------------------------------------------------------------------------------------------
+BEHIND_TLS = env.flag("MEDTWIN_TLS", not EMBEDDED)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": [SELF],
+        "frame-ancestors": ["'none'"],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
+# --- Imaging keys: workers alone hold the opening key ----------------------------------------------------------------
+IMAGING_DIR = Path(env.text("IMAGING_DIR", str(HOME / "imaging")))
+IMAGING_OPENING_KEY_FILE = env.text("IMAGING_OPENING_KEY_FILE")  # set for Celery workers only
+IMAGING_HOSPITAL_PUBLIC_KEY_FILE = Path(
+    env.text("IMAGING_HOSPITAL_PUBLIC_KEY_FILE", str(HOME / "keys" / "hospital.pub"))
+)
+ARCHIVE_KEY = env.secret("ARCHIVE_KEY", _SECRETS)  # wraps the per-study keys of the archive
+
+# --- Words, time, static files ---------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = EMBEDDED  # nothing to collect on a laptop
+WHITENOISE_MAX_AGE = 60 if EMBEDDED else 3600
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("MEDTWIN_LOG", "INFO")},
+    "loggers": {
+        "daphne.http_protocol": {"level": "WARNING"},
+        "django.channels.server": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
+}

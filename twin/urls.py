@@ -1,0 +1,16 @@
+"""All routes: the composition of the four packages."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from twin.views.health import healthz
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("account/", include("allauth.urls")),
+    path("", include("compliance.urls")),
+    path("", include("devices.urls")),
+    path("", include("imaging.urls")),
+    path("", include("twin.page_urls")),
+]
