@@ -80,11 +80,10 @@ class Report:
         lines += [f"{name:<{width}}  {_shown(value)}" for name, value in self.figures.items()]
         if self.bars:
             lines += ["", f"{'bar':<{width}}  {'value':>12}  {'bound':>12}"]
-            lines += [
-                f"{b.name:<{width}}  {_shown(b.value):>12}  {b.op + ' ' + _shown(b.bar):>12}  {'pass' if b.passed else 'SHORT'}"
-                for b in self.bars
-            ]
-        return "\n".join(lines + ["", *self.notes] if self.notes else lines)
+            for b in self.bars:
+                bound, verdict = f"{b.op} {_shown(b.bar)}", "pass" if b.passed else "SHORT"
+                lines.append(f"{b.name:<{width}}  {_shown(b.value):>12}  {bound:>12}  {verdict}")
+        return "\n".join([*lines, "", *self.notes] if self.notes else lines)
 
 
 def _shown(value: float | int | str) -> str:

@@ -1,4 +1,4 @@
-"""Two doors every request passes: a page is private unless it says otherwise, and named errors get one kind of answer."""
+"""Two doors every request passes: pages are private unless marked otherwise; named errors get one kind of answer."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class SignInRequired:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
         return self.get_response(request)
 
     def process_view(
@@ -50,6 +51,7 @@ class DomainErrors:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

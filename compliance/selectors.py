@@ -39,8 +39,8 @@ def within_scope(
 ) -> QuerySet[M]:
     """Keep the rows that `scope` covers.
 
-    `patient_field` leads to the row's patient ("" when the row is the patient); `ward_field` leads to a ward id for rows
-    that may have no patient.
+    `patient_field` leads to the row's patient ("" when the row is the patient); `ward_field` leads to a ward id for
+    rows that may have no patient.
     """
     prefix = f"{patient_field}__" if patient_field else ""
     inside = Q(**{f"{prefix}id__in": scope.patient_ids}) | Q(**{f"{prefix}ward_id__in": scope.ward_ids})

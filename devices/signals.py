@@ -3,8 +3,8 @@
 from django.dispatch import Signal
 
 # Sent by the ingest writer with `batch: devices.telemetry.ReadingBatch` after opening and validation and BEFORE the
-# telemetry commit. A receiver stores what it concludes (an alert, an intake) and must be idempotent: after a crash the same
-# readings come again. If a receiver raises, nothing of the group is committed or acknowledged.
+# telemetry commit. A receiver stores what it concludes (an alert, an intake) and must be idempotent: after a crash the
+# same readings come again. If a receiver raises, nothing of the group is committed or acknowledged.
 readings_received = Signal()
 
 # Sent after the telemetry commit with the same `batch`; for pictures, caches and fan-out only.

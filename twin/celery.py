@@ -14,9 +14,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_process_init.connect
 def one_thread_each(**_: Any) -> None:
     """Keep torch to one thread in each worker: a forked child that inherits a thread pool hangs."""
     import torch
 
     torch.set_num_threads(1)
+
+
+worker_process_init.connect(one_thread_each)

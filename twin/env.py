@@ -46,7 +46,8 @@ def words(name: str, default: str = "") -> list[str]:
 def secret(name: str, generate_into: Path | None = None) -> str:
     """Return a secret from `NAME`, or from the file that `NAME_FILE` names, or a generated one.
 
-    `generate_into` is the folder where embedded mode keeps secrets it made itself; None (production) makes absence fatal.
+    `generate_into` is the folder where embedded mode keeps secrets it made itself; None (production) makes absence
+    fatal.
     """
     if value := os.environ.get(name):
         return value

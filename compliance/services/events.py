@@ -29,8 +29,11 @@ def record_event(
     detail: dict[str, object] | None = None,
     fold: bool = False,
 ) -> Event:
-    """Store the fact and return it. With `fold`, the same code from the same device or gateway within a minute adds to the
-    count of the row that is there, so that an attacker cannot fill the disk."""
+    """Store the fact and return it.
+
+    With `fold`, the same code from the same device or gateway within a minute adds to the count of the row that is there,
+    so that an attacker cannot fill the disk.
+    """
     log.info("event %s %s device=%s gateway=%s", category, code, device_id, gateway_id)
     with transaction.atomic():
         if fold:

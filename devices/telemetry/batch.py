@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # device: 32-bit device id; metric: 32-bit ISO/IEEE 11073-10101 code (partition << 16 | term);
-# seq: strictly rising per device, given by the gateway when the reading was made; t: device time, s since the Unix epoch.
+# seq: strictly rising per device, given by the gateway when the reading was made; t: device time, s since 1970.
 READING = np.dtype([("device", "<u4"), ("metric", "<u4"), ("seq", "<u8"), ("t", "<f8"), ("value", "<f8")])
 
 
