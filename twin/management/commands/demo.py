@@ -1,0 +1,122 @@
+"""`manage.py demo`: everything on one machine, for an afternoon of looking around. Ctrl-C stops all of it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import OperationalError
+
+from imaging.services.keys import ensure_hospital_key
+from twin.embedded import BrokerUnavailable, start_valkey
+from twin.launcher import Child, Launcher, LaunchRefused, require_disk, require_free_port
+from twin.management.commands.load_demo import SIGN_INS, demo_password
+
+NEEDED_MB = 500
+
+
+class Command(BaseCommand):
+    """Start web, workers and the emulated ward, and print where to look."""
+
+    help = "Start a live demonstration ward: web, workers, broker and emulated gateways."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--patients", type=int, default=12)
+        parser.add_argument("--no-ward", action="store_true", help="start no emulated gateways")
+
+    def handle(self, *, host: str, port: int, patients: int, no_ward: bool, **_: object) -> None:
+        """Check, prepare, start, watch, stop."""
+        require_free_port(host, port)
+        require_disk(settings.HOME, NEEDED_MB)
+        broker = None
+        launcher = Launcher(settings.HOME / "log", self.say)
+        try:
+            if settings.EMBEDDED and not settings.REDIS_URL:
+                broker = start_valkey(settings.VALKEY_SOCKET, settings.HOME / "valkey")
+            self.prepare(patients)
+            self.start(launcher, host, port, patients, no_ward)
+            launcher.watch()
+        except BrokerUnavailable as error:
+            raise LaunchRefused(str(error)) from error
+        except OperationalError as error:
+            raise LaunchRefused(
+                f"The database cannot be used ({error}): is the disk full, or another start running?"
+            ) from error
+        finally:
+            self.say("Stopping.")
+            launcher.stop()
+            if broker is not None:
+                broker.terminate()
+                broker.wait(10)
+
+    def prepare(self, patients: int) -> None:
+        """Bring the database up to date and load what the ward needs."""
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("load_demo", patients=patients, verbosity=0)
+
+    def start(self, launcher: Launcher, host: str, port: int, patients: int, no_ward: bool) -> None:
+        """Start the processes in order and print the address."""
+        python = sys.executable
+        opening_key = ensure_hospital_key(settings.HOME / "keys")
+        endpoint = f"tcp:port={port}:interface={host}:backlog=2048"
+        web = [python, "-m", "daphne", "-v", "0", "-e", endpoint, "twin.asgi:application"]
+        launcher.add(Child("web", web))
+        worker = [python, "-m", "celery", "-A", "twin.celery", "worker", "--beat", "--concurrency", "1"]
+        worker += ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--schedule", _beat_file()]
+        # The opening key of sealed studies is in the worker's environment and in nobody else's.
+        launcher.add(Child("worker", worker, {"IMAGING_OPENING_KEY_FILE": str(opening_key)}))
+        _wait_until_healthy(host, port)
+        self.announce(host, port)
+        if not no_ward:
+            manage = [python, str(Path(sys.argv[0]).resolve())]
+            server = f"ws://{host}:{port}/ws/gateway/"
+            launcher.add(Child("ward", [*manage, "emulate_ward", "--patients", str(patients), "--server", server]))
+            studies = [*manage, "send_study", "--demo", "--server", f"http://{host}:{port}"]
+            launcher.add(Child("scanner", studies, once=True))
+
+    def announce(self, host: str, port: int) -> None:
+        """Print the address and the sign-ins."""
+        password = demo_password()
+        width = max(len(name) for name, *_ in SIGN_INS)
+        self.say(f"\n  Medtwin is running:  http://{host}:{port}/\n")
+        self.say(f"  Sign in with one of these names and the password  {password}\n")
+        for username, _role, what in SIGN_INS:
+            self.say(f"    {username:<{width}}  {what}")
+        self.say("\n  Patients, readings and images here are synthetic. Ctrl-C stops everything.\n")
+
+    def say(self, sentence: str) -> None:
+        """Print at once, also into a pipe."""
+        self.stdout.write(sentence)
+        self.stdout.flush()
+
+
+def _beat_file() -> str:
+    path = Path(settings.CELERY_BEAT_SCHEDULE_FILENAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return str(path)
+
+
+def _wait_until_healthy(host: str, port: int, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        try:
+            connection.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    log = Path(os.path.relpath(settings.HOME / "log" / "web.log"))
+    raise LaunchRefused(f"The web server did not come up within {timeout_s:.0f} s: see {log}.")
