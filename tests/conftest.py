@@ -12,6 +12,20 @@ import pytest
 
 _HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
 os.environ["MEDTWIN_HOME"] = str(_HOME)
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def _settle_services() -> None:
+    """On real services, give each xdist worker a Redis database and telemetry inside its own test database."""
+    if url := os.environ.get("REDIS_URL"):
+        number = int(_WORKER.removeprefix("gw")) + 1 if _WORKER else 1
+        os.environ["REDIS_URL"] = f"{url.rsplit('/', 1)[0]}/{number}"
+    if url := os.environ.get("DATABASE_URL"):
+        base, name = url.rsplit("/", 1)
+        os.environ["TELEMETRY_URL"] = f"{base}/test_{name}" + (f"_{_WORKER}" if _WORKER else "")
+
+
+_settle_services()
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
 os.environ.setdefault("MEDTWIN_LOG", "WARNING")
 
@@ -115,3 +129,13 @@ def _clean_home() -> Iterator[None]:
     import shutil
 
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def]
+    """In CI a skipped test is a failure, unless it needs a GPU."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and not item.get_closest_marker("gpu"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
