@@ -136,6 +136,7 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
     """In CI a skipped test is a failure, unless it needs a GPU."""
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and not item.get_closest_marker("gpu"):
+    excused = hasattr(report, "wasxfail") or item.get_closest_marker("gpu") is not None
+    if report.skipped and os.environ.get("CI") and not excused:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"

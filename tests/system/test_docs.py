@@ -1,0 +1,123 @@
+"""The documents stay true: what they name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+ROWS = [
+    *(f"D{n:02d}" for n in range(1, 21)),
+    *(f"M{n:02d}" for n in range(1, 31)),
+    *(f"A{n:02d}" for n in range(1, 5)),
+    *(f"I{n:02d}" for n in range(1, 23)),
+    *(f"H{n:02d}" for n in range(1, 14)),
+    *(f"N{n:02d}" for n in range(1, 13)),
+]
+
+
+def _coverage() -> dict[str, list[str]]:
+    """Return the cells of every row of docs/coverage.md: row, what, state, where, test, figure."""
+    rows = {}
+    for line in (DOCS / "coverage.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if len(cells) == 6 and re.fullmatch(r"[DMAIHN]\d\d", cells[0]):
+            assert cells[0] not in rows, f"{cells[0]} stands twice"
+            rows[cells[0]] = cells
+    return rows
+
+
+def _named(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _tests_in(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_coverage_has_every_row_once() -> None:
+    assert sorted(_coverage()) == sorted(ROWS)
+
+
+def test_coverage_states_are_known_words() -> None:
+    assert {cells[2] for cells in _coverage().values()} <= {"done", "part", "open"}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_coverage_names_only_what_exists(row: str) -> None:
+    _, _, state, where, tests, figure = _coverage()[row]
+    if state == "open":
+        assert not _named(tests), "an open row has no test yet; is it part?"
+        return
+    assert _named(where), "say where it lives"
+    assert _named(tests), "say which test shows it"
+    for place in _named(where):
+        assert (ROOT / place).exists(), place
+    for name in _named(tests):
+        file, _, function = name.partition("::")
+        assert (ROOT / file).is_file(), file
+        assert not function or function in _tests_in(ROOT / file), name
+    if state == "done":
+        assert figure not in {"", "-"}, "a done row has a measured figure"
+
+
+def _requirement_name(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement)[0].lower()
+
+
+def test_every_dependency_is_named_with_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {_requirement_name(r) for r in project["dependencies"]}
+    for extra in project["optional-dependencies"].values():
+        wanted |= {_requirement_name(r) for r in extra}
+    named = {name.lower() for name in _named((DOCS / "dependencies.md").read_text())}
+    assert wanted - named == set()
+
+
+def test_every_setting_is_documented() -> None:
+    source = (ROOT / "twin" / "settings.py").read_text()
+    settings = set(re.findall(r'env\.(?:text|flag|integer|words|secret)\(\s*"([A-Z_]+)"', source))
+    assert len(settings) > 10
+    assert settings - set(_named((DOCS / "operations.md").read_text())) == set()
+
+
+def test_every_command_is_documented() -> None:
+    commands = {p.stem for p in ROOT.glob("*/management/commands/*.py") if p.stem != "__init__"}
+    named = " ".join(_named((DOCS / "operations.md").read_text()))
+    assert {c for c in commands if c not in named} == set()
+
+
+def test_every_benchmark_is_documented() -> None:
+    names = {p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "__init__"}
+    text = (DOCS / "operations.md").read_text()
+    assert {n for n in names if f"benchmarks.{n}" not in text} == set()
+
+
+def test_every_device_kind_is_documented() -> None:
+    from devices.kinds.registry import KINDS
+
+    text = (DOCS / "devices.md").read_text()
+    assert {name for name in KINDS if f"`{name}`" not in text} == set()
+    for kind in KINDS.values():
+        for measurement in kind.measurements:
+            assert f"`{measurement.key}`" in text, (kind.name, measurement.key)
+
+
+def test_every_decision_record_is_listed() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text()
+    for record in (DOCS / "decisions").glob("0*.md"):
+        assert record.name in index
+
+
+@pytest.mark.parametrize("document", sorted([ROOT / "README.md", *DOCS.rglob("*.md")]), ids=lambda p: p.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
