@@ -140,3 +140,23 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
     if report.skipped and os.environ.get("CI") and not excused:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_telemetry() -> Iterator[None]:
+    """Empty the telemetry store after a test that used it: device ids come again, readings must not."""
+    yield
+    from django.conf import settings
+
+    from devices.services.telemetry import close_store
+
+    if not close_store():
+        return
+    if settings.TELEMETRY_URL.startswith("sqlite"):
+        for path in Path(settings.TELEMETRY_URL.removeprefix("sqlite:///")).parent.glob("telemetry.sqlite3*"):
+            path.unlink()
+        return
+    import psycopg
+
+    with psycopg.connect(settings.TELEMETRY_URL, autocommit=True) as database:
+        database.execute("truncate reading, latest, waveform, replay")

@@ -1,5 +1,35 @@
-"""Readings as they travel inside the server, and the stores that keep them."""
+"""Telemetry: readings as arrays, and the store that keeps them."""
 
-from devices.telemetry.batch import READING, ReadingBatch, Waveform
+from __future__ import annotations
 
-__all__ = ["READING", "ReadingBatch", "Waveform"]
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from devices.telemetry.batch import READING, ReadingBatch, StoredWindow, Waveform, newest
+from devices.telemetry.store import Reading, TelemetryStore, Written
+
+__all__ = [
+    "READING",
+    "Reading",
+    "ReadingBatch",
+    "StoredWindow",
+    "TelemetryStore",
+    "Waveform",
+    "Written",
+    "newest",
+    "open_store",
+]
+
+
+def open_store(url: str) -> TelemetryStore:
+    """Return the store at `url`, sqlite:///path or postgresql://user@host/name. Nothing is opened before use."""
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        from devices.telemetry.sqlite import SqliteStore
+
+        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+    if scheme in {"postgres", "postgresql"}:
+        from devices.telemetry.postgres import PostgresStore
+
+        return PostgresStore(url)
+    raise ValueError(f"TELEMETRY_URL begins with '{scheme}': it must begin with sqlite:/// or postgresql://.")

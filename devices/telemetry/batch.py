@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +40,27 @@ class ReadingBatch:
     waveforms: tuple[Waveform, ...] = ()
     received_at: float = 0.0
     gateway_of: dict[int, int] = field(default_factory=dict)  # device id -> gateway id that brought it
+
+
+class StoredWindow(NamedTuple):
+    """A device's replay window as kept: which frame counters of its key epoch were accepted."""
+
+    device: int
+    epoch: int
+    high: int
+    bitmap: int
+
+
+def newest(readings: NDArray[np.void]) -> NDArray[np.void]:
+    """Return the newest reading of every (device, metric) by (t, seq), sorted by device and metric.
+
+    readings: READING[n] in any order; returns READING[m], m <= n.
+    """
+    if len(readings) == 0:
+        return readings
+    key = readings["device"].astype(np.uint64) << np.uint64(32) | readings["metric"].astype(np.uint64)
+    order = np.lexsort((readings["seq"], readings["t"], key))
+    ordered = key[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    tops: NDArray[np.void] = readings[order[last]]
+    return tops

@@ -1,0 +1,220 @@
+"""Telemetry in a SQLite file of its own: write-ahead log, synchronous FULL, rows clustered by (device, seq)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.errors import StoreUnavailable
+from devices.telemetry.batch import ReadingBatch, StoredWindow, Waveform, newest
+from devices.telemetry.pool import Pool
+from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
+
+# One multi-row INSERT is one sqlite3_step: the interpreter lock is dropped once per statement instead of once per row.
+ROWS_PER_STATEMENT = 200
+COLUMNS = "device, seq, metric, t, value, received"
+
+SCHEMA = """
+create table if not exists reading(
+  device integer not null, seq integer not null, metric integer not null, t real not null, value real not null,
+  received real not null, primary key(device, seq)) without rowid;
+create index if not exists reading_by_time on reading(device, metric, t);
+create table if not exists latest(
+  device integer not null, metric integer not null, t real not null, seq integer not null, value real not null,
+  received real not null, primary key(device, metric)) without rowid;
+create table if not exists waveform(
+  device integer not null, seq integer not null, metric integer not null, t0 real not null, period_s real not null,
+  scale real not null, samples blob not null, primary key(device, seq)) without rowid;
+create index if not exists waveform_by_series on waveform(device, metric, t0);
+create index if not exists waveform_by_time on waveform(t0);
+create table if not exists replay(
+  device integer primary key, epoch integer not null, high integer not null, bitmap integer not null);
+"""
+
+# The newest by (t, seq) wins: the same join as in memory, so that late data never replaces what is newer.
+UPSERT_LATEST = """insert into latest(device, metric, seq, t, value, received) values(?,?,?,?,?,?)
+on conflict(device, metric)
+do update set t=excluded.t, seq=excluded.seq, value=excluded.value, received=excluded.received
+where (excluded.t, excluded.seq) > (latest.t, latest.seq)"""
+UPSERT_REPLAY = """insert into replay(device, epoch, high, bitmap) values(?,?,?,?)
+on conflict(device) do update set epoch=excluded.epoch, high=excluded.high, bitmap=excluded.bitmap"""
+INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples) values(?,?,?,?,?,?,?)
+on conflict do nothing"""
+
+
+@cache
+def _insert(rows: int, returning: bool = False) -> str:
+    """Return an INSERT of `rows` readings; parameter 1 is the time of receipt, shared by the whole group."""
+    places = ",".join(
+        f"(?{first},?{first + 1},?{first + 2},?{first + 3},?{first + 4},?1)" for first in range(2, 2 + 5 * rows, 5)
+    )
+    tail = " returning device, seq" if returning else ""
+    return f"insert into reading(device, metric, seq, t, value, received) values{places} on conflict do nothing{tail}"
+
+
+def _statements(readings: NDArray[np.void], received: float) -> Iterator[tuple[int, list[float]]]:
+    """Cut the group into few statement shapes (200, 20 and 1 rows), so that prepared statements are reused."""
+    flat = list(chain.from_iterable(readings.tolist()))
+    start, left = 0, len(readings)
+    for rows in (ROWS_PER_STATEMENT, 20, 1):
+        while left >= rows:
+            yield rows, [received, *flat[start : start + 5 * rows]]
+            start, left = start + 5 * rows, left - rows
+
+
+class SqliteStore:
+    """A `TelemetryStore` in one file."""
+
+    def __init__(self, path: Path, busy_timeout_s: float = 5.0) -> None:
+        self._path, self._busy_timeout_s = path, busy_timeout_s
+        self._write_lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._readers = Pool(self._connect)
+
+    def write(self, batch: ReadingBatch, windows: Sequence[StoredWindow] = ()) -> Written:
+        """Commit a group in one durable transaction and tell which rows were new."""
+        with self._write_lock, self._named_errors():
+            with self._transaction() as db:
+                before = db.total_changes
+                for rows, values in _statements(batch.readings, batch.received_at):
+                    db.execute(_insert(rows), values)
+                all_new = db.total_changes - before == len(batch.readings)
+                if all_new:
+                    return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
+                db.rollback()
+            with self._transaction() as db:  # rare: something was sent twice, so ask for each row
+                inserted: list[tuple[int, int]] = []
+                for rows, values in _statements(batch.readings, batch.received_at):
+                    inserted += db.execute(_insert(rows, returning=True), values).fetchall()
+                return Written(first_seen(batch.readings, inserted), self._write_rest(db, batch, windows))
+
+    @staticmethod
+    def _write_rest(db: sqlite3.Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:
+        db.executemany(UPSERT_LATEST, [(*row, batch.received_at) for row in newest(batch.readings).tolist()])
+        db.executemany(UPSERT_REPLAY, windows)
+        new = np.zeros(len(batch.waveforms), np.bool_)
+        for row, block in enumerate(batch.waveforms):
+            values = (block.device, block.seq, block.metric, block.t0, block.period_s, block.scale)
+            samples = block.samples.astype("<i2").tobytes()
+            new[row] = db.execute(INSERT_WAVEFORM, (*values, samples)).rowcount == 1
+        return new
+
+    def latest(self, device_ids: Iterable[int]) -> list[Reading]:
+        """Return the newest reading, by (t, seq), of every metric of the devices."""
+        ids = json.dumps([int(device) for device in device_ids])
+        return self._select(
+            f"select {COLUMNS} from latest where device in (select value from json_each(?)) order by device, metric",  # noqa: S608
+            (ids,),
+        )
+
+    def history(
+        self,
+        device_ids: Iterable[int],
+        metric_codes: Iterable[int],
+        t_from: float,
+        t_to: float,
+        max_points: int | None = None,
+    ) -> list[Reading]:
+        """Return readings with t_from <= t < t_to, ordered by device, metric, t; see `TelemetryStore.history`."""
+        series = (json.dumps([int(d) for d in device_ids]), json.dumps([int(m) for m in metric_codes]))
+        span = """device in (select value from json_each(?1)) and metric in (select value from json_each(?2))
+            and t >= ?3 and t < ?4"""
+        if max_points is None:
+            rows = f"select {COLUMNS} from reading where {span}"  # noqa: S608
+            return self._select(f"{rows} order by device, metric, t, seq", (*series, t_from, t_to))
+        # In SQLite the bare columns beside min() or max() come from the row that holds the extreme.
+        extremes = " union ".join(
+            f"""select device, seq, metric, t, {extreme}(value) as value, received from reading where {span}
+            group by device, metric, cast((t - ?3) / ?5 as integer)"""  # noqa: S608
+            for extreme in ("min", "max")
+        )
+        width = bucket_width_s(t_from, t_to, max_points)
+        return self._select(
+            f"select * from ({extremes}) order by device, metric, t, seq",  # noqa: S608
+            (*series, t_from, t_to, width),
+        )
+
+    def since(self, cursors: Mapping[int, int], limit: int) -> list[Reading]:
+        """Return at most `limit` readings with seq > cursors[device], ordered by device and seq."""
+        found: list[Reading] = []
+        for device in sorted(cursors):
+            if len(found) >= limit:
+                break
+            query = f"select {COLUMNS} from reading where device = ? and seq > ? order by seq limit ?"  # noqa: S608
+            found += self._select(query, (device, cursors[device], limit - len(found)))
+        return found
+
+    def waveforms(self, device_id: int, metric: int, t_from: float, t_to: float) -> list[Waveform]:
+        """Return blocks that begin in t_from <= t0 < t_to, ordered by t0."""
+        query = """select device, metric, seq, t0, period_s, scale, samples from waveform
+            where device = ? and metric = ? and t0 >= ? and t0 < ? order by t0, seq"""
+        with self._named_errors(), self._readers.lend() as db:
+            rows = db.execute(query, (device_id, metric, t_from, t_to)).fetchall()
+        return [
+            Waveform(device, code, seq, t0, period_s, scale, np.frombuffer(raw, "<i2"))
+            for device, code, seq, t0, period_s, scale, raw in rows
+        ]
+
+    def replay_windows(self) -> list[StoredWindow]:
+        """Return the persisted replay window of every device."""
+        with self._named_errors(), self._readers.lend() as db:
+            return [StoredWindow(*row) for row in db.execute("select device, epoch, high, bitmap from replay")]
+
+    def drop_waveforms_before(self, t: float) -> int:
+        """Delete blocks that begin before `t` (readings stay) and return how many."""
+        with self._write_lock, self._named_errors(), self._transaction() as db:
+            return db.execute("delete from waveform where t0 < ?", (t,)).rowcount
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._readers.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _select(self, query: str, values: tuple[object, ...]) -> list[Reading]:
+        with self._named_errors(), self._readers.lend() as db:
+            return [Reading(*row) for row in db.execute(query, values)]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if self._writer is None:
+            self._writer = self._connect()
+        db = self._writer
+        db.execute("begin immediate")
+        try:
+            yield db
+            if db.in_transaction:
+                db.execute("commit")
+        finally:
+            if db.in_transaction:
+                db.rollback()
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode=wal")
+            db.execute("pragma synchronous=full")
+            db.execute("pragma wal_autocheckpoint=4000")
+            db.executescript(SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:  # locked, disk full, not writable
+            raise StoreUnavailable(f"The telemetry store did not answer: {error}.") from error
