@@ -13,7 +13,8 @@ from devices.telemetry import open_store
 POSTGRES_URL = next(
     (url for name in ("TELEMETRY_URL", "DATABASE_URL") if (url := os.environ.get(name, "")).startswith("postgres")), ""
 )
-ENGINES = ["sqlite", "postgres"] if POSTGRES_URL else ["sqlite"]
+# Telemetry lives inside the test database, which pytest-django makes for tests that are marked.
+ENGINES = ["sqlite", *([pytest.param("postgres", marks=pytest.mark.django_db)] if POSTGRES_URL else [])]
 
 
 @pytest.fixture(params=ENGINES)
@@ -24,7 +25,6 @@ def store_url(request, tmp_path):
         return
     import psycopg
 
-    request.getfixturevalue("django_db_setup")  # telemetry lives inside the test database
     schema = f"telemetry_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(POSTGRES_URL, autocommit=True) as db:
         db.execute(f"create schema {schema}")
