@@ -9,3 +9,10 @@ class DevicesConfig(AppConfig):
     """The devices application."""
 
     name = "devices"
+
+    def ready(self) -> None:
+        """Count the energy of what was committed."""
+        from devices.services.energy import count_accepted
+        from devices.signals import readings_accepted
+
+        readings_accepted.connect(count_accepted, dispatch_uid="devices.energy")

@@ -28,6 +28,7 @@ def _settle_services() -> None:
 _settle_services()
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
 os.environ.setdefault("MEDTWIN_LOG", "WARNING")
+os.environ.setdefault("MEDTWIN_ENERGY_FLUSH_S", "0")  # no thread that writes beside a test
 
 ROLES = ["nurse", "physician", "caregiver", "administrator", "trainer"]
 

@@ -2,9 +2,9 @@
 
 Cycles of Ascon: table "Ascon-128a" in the README of the designers' repository github.com/ascon/ascon-c (published
 measurement, ARM1176JZF-S, the 32-bit core closest to a gateway's): 42.9 cycles a byte for long messages, 70.4 at 64
-bytes and 1908 for one byte, so about 1,800 cycles whatever the length. Ascon-AEAD128 (NIST SP 800-232) has the same rate
-and rounds as Ascon-128a, so that its figures hold. Energy: Nordic nRF52840 product specification, 52 uA/MHz from flash with
-DC/DC at 3 V, which is 156 pJ a cycle (data sheet). Framing (copy, queue, pack) is our estimate.
+bytes and 1908 for one byte, so about 1,800 cycles whatever the length. Ascon-AEAD128 (NIST SP 800-232) has the rate
+and rounds of Ascon-128a, so that its figures hold. Energy: Nordic nRF52840 product specification, 52 uA/MHz from flash
+with DC/DC at 3 V, which is 156 pJ a cycle (data sheet). Framing (copy, queue, pack) is our estimate.
 """
 
 from __future__ import annotations

@@ -1,0 +1,52 @@
+"""Energy that sending took, per device, hop and minute: what the energy page adds up."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from compliance.models import Patient, Ward
+from compliance.policy import Resource
+from devices.models.registry import Device
+
+
+class Hop(models.TextChoices):
+    """Who pays: the device sends to its gateway, the gateway sends on to the server."""
+
+    DEVICE = "device"
+    UPLINK = "uplink"
+
+
+class EnergyUsage(models.Model):
+    """One device's traffic over one hop in one minute, with patient and ward as they were then.
+
+    Bytes are ours, without the headers of the layers below; energies in J, from the model in devices.energy.
+    """
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="energy", db_index=False)
+    hop = models.CharField(max_length=8, choices=Hop.choices)
+    link = models.CharField(max_length=16)
+    minute = models.DateTimeField(db_index=True)
+    patient = models.ForeignKey(Patient, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
+    ward = models.ForeignKey(Ward, on_delete=models.CASCADE, related_name="+", db_index=False)
+    messages = models.PositiveBigIntegerField()
+    readings = models.PositiveBigIntegerField()
+    payload_bytes = models.PositiveBigIntegerField()
+    overhead_bytes = models.PositiveBigIntegerField()  # header and tag of the seal
+    radio_j = models.FloatField()
+    cpu_j = models.FloatField()
+    security_j = models.FloatField()  # the part of radio_j + cpu_j that the seal is to blame for
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["device", "hop", "link", "minute"], name="energy_once_per_minute")
+        ]
+        indexes: ClassVar = [models.Index(fields=["patient", "minute"], name="energy_by_patient")]
+
+    def __str__(self) -> str:
+        return f"device {self.device_id} {self.hop} at {self.minute:%Y-%m-%d %H:%M}"
+
+    def policy_resource(self) -> Resource:
+        """Return what the policy judges."""
+        return Resource(patient_id=self.patient_id, ward_id=self.ward_id)

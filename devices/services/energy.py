@@ -1,0 +1,153 @@
+"""Counts what committed batches cost to send, and writes the counts down every few seconds.
+
+The ingest writer's thread only adds integers in memory. A thread of its own prices them and stores one row per device,
+hop and minute in a single upsert that adds, so that several ingest processes can share a minute. What was counted since
+the last flush is lost when the process is killed: the books of energy may miss seconds, readings never do.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+
+from devices.energy import LINKS, SEAL_BYTES, Cost, Traffic, message_cost, traffic_of
+from devices.models import Device, EnergyUsage, Hop
+from devices.telemetry import ReadingBatch
+
+log = logging.getLogger(__name__)
+Key = tuple[int, int]  # device id, minute since the Unix epoch
+
+
+SUMS = ["messages", "readings", "payload_bytes", "overhead_bytes", "radio_j", "cpu_j", "security_j"]
+
+
+class Meter:
+    """Counts in memory, thread-safe: `count` is called by the writer, `take` by the thread that stores."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counted: dict[Key, Traffic] = {}
+
+    def count(self, batch: ReadingBatch) -> None:
+        """Add what the batch carried."""
+        minute = int(batch.received_at // 60)
+        sent = traffic_of(batch)
+        with self._lock:
+            for device, traffic in sent.items():
+                self._counted.setdefault((device, minute), Traffic()).add(traffic)
+
+    def take(self) -> dict[Key, Traffic]:
+        """Return the counts and start again from nothing."""
+        with self._lock:
+            counted, self._counted = self._counted, {}
+        return counted
+
+
+meter = Meter()
+
+
+def price(counted: dict[Key, Traffic], window_s: float) -> list[EnergyUsage]:
+    """Return the rows for what was counted within `window_s` seconds. Devices that left the registry are dropped.
+
+    Messages are taken as evenly spread over the window, and each hop's tail as shared by all that use it.
+    """
+    wanted = {device for device, _ in counted}
+    devices = Device.objects.select_related("gateway", "patient").in_bulk(wanted)
+    per_gateway: dict[int, int] = {}
+    for traffic in counted.values():
+        per_gateway[traffic.gateway] = per_gateway.get(traffic.gateway, 0) + traffic.bursts
+    rows = []
+    for (device_id, minute), traffic in counted.items():
+        device = devices.get(device_id)
+        if device is not None and traffic.messages:
+            at = datetime.fromtimestamp(minute * 60, tz=UTC)
+            rows.append(_usage(device, Hop.DEVICE, device.link, at, traffic, window_s / traffic.bursts))
+            gap_s = window_s / per_gateway[traffic.gateway]
+            rows.append(_usage(device, Hop.UPLINK, device.gateway.link, at, traffic, gap_s))
+    return rows
+
+
+def _usage(device: Device, hop: Hop, link: str, minute: datetime, traffic: Traffic, gap_s: float) -> EnergyUsage:
+    sealed = hop is Hop.UPLINK
+    known = LINKS.get(link)
+    cost = Cost()  # a link without figures costs nothing rather than something invented
+    if known is not None:
+        each = traffic.payload_bytes / traffic.messages
+        cost = message_cost(known, each, sealed=sealed, gap_s=gap_s).times(traffic.messages)
+    return EnergyUsage(
+        device=device,
+        hop=hop,
+        link=link,
+        minute=minute,
+        patient=device.patient,
+        ward_id=device.patient.ward_id if device.patient else device.gateway.ward_id,
+        messages=traffic.messages,
+        readings=traffic.readings,
+        payload_bytes=traffic.payload_bytes,
+        overhead_bytes=SEAL_BYTES * traffic.messages if sealed else 0,
+        radio_j=cost.radio_j,
+        cpu_j=cost.cpu_j,
+        security_j=cost.security_j,
+    )
+
+
+@transaction.atomic
+def store(rows: Sequence[EnergyUsage]) -> int:
+    """Add the rows to what is there and return how many there were.
+
+    Written as SQL because `bulk_create(update_conflicts=True)` replaces where this must add.
+    """
+    fields = [field for field in EnergyUsage._meta.concrete_fields if not field.primary_key]
+    table = EnergyUsage._meta.db_table
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+    sql = (
+        f"INSERT INTO {table} ({', '.join(str(field.column) for field in fields)}) "  # noqa: S608 (our own names)
+        f"VALUES ({', '.join(['%s'] * len(fields))}) "
+        f"ON CONFLICT (device_id, hop, link, minute) DO UPDATE SET {added}"
+    )
+    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, values)
+    return len(rows)
+
+
+def flush(window_s: float) -> int:
+    """Price and store everything counted so far; return the number of rows."""
+    return store(price(meter.take(), window_s))
+
+
+class Flusher(threading.Thread):
+    """Flushes every `period_s` until the process ends. A failed flush costs that window's figures and is logged."""
+
+    def __init__(self, period_s: float) -> None:
+        super().__init__(name="energy", daemon=True)
+        self._period_s = period_s
+        self._stop_now = threading.Event()
+
+    def run(self) -> None:
+        """Flush, wait, repeat."""
+        while not self._stop_now.wait(self._period_s):
+            try:
+                flush(self._period_s)
+            except DatabaseError:
+                log.warning("energy figures of the last %s s are lost", self._period_s, exc_info=True)
+            finally:
+                connection.close()
+
+
+_flusher: Flusher | None = None
+
+
+def count_accepted(batch: ReadingBatch, **_: object) -> None:
+    """Receive `readings_accepted`. The first batch of a process starts the thread that stores."""
+    global _flusher
+    meter.count(batch)
+    if settings.ENERGY_FLUSH_S > 0 and _flusher is None:
+        _flusher = Flusher(settings.ENERGY_FLUSH_S)
+        _flusher.start()
