@@ -8,7 +8,7 @@ from twin.views.health import healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
-    path("account/", include("allauth.urls")),
+    path("account/", include("allauth.account.urls")),
     path("", include("compliance.urls")),
     path("", include("devices.urls")),
     path("", include("imaging.urls")),
