@@ -6,12 +6,14 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 _HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
 os.environ["MEDTWIN_HOME"] = str(_HOME)
+os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"  # here, not in pyproject: that would be read before this file
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -26,6 +28,15 @@ def _settle_services() -> None:
 
 
 _settle_services()
+
+
+def pytest_configure() -> None:
+    """Load the settings now that the environment stands; pytest-django sets Django up after this."""
+    from django.conf import settings
+
+    assert Path(settings.HOME) == _HOME
+
+
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
 os.environ.setdefault("MEDTWIN_LOG", "WARNING")
 os.environ.setdefault("MEDTWIN_ENERGY_FLUSH_S", "0")  # no thread that writes beside a test
@@ -73,6 +84,14 @@ def foreign_patient(other_ward):  # type: ignore[no-untyped-def]
     return _patient(other_ward, "T-900", "Mary", "Somerville")
 
 
+@cache
+def _hashed_password() -> str:
+    """Argon2 is slow on purpose: hash the cast's one password once."""
+    from django.contrib.auth.hashers import make_password
+
+    return make_password("correct horse battery")
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., object]:
     """Return a maker of signed-up people: `make_user("nurse", ward=ward)`."""
@@ -81,7 +100,7 @@ def make_user(db: None) -> Callable[..., object]:
     def make(
         role: str, *, ward: object | None = None, patient: object | None = None, username: str | None = None
     ) -> object:
-        user = User.objects.create_user(username or role, password="correct horse battery", role=role)
+        user = User.objects.create(username=username or role, password=_hashed_password(), role=role)
         if ward is not None or patient is not None:
             start = datetime.now(tz=UTC) - timedelta(days=1)
             CareRelationship.objects.create(user=user, ward=ward, patient=patient, starts_at=start)
