@@ -121,3 +121,14 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_table_of_rights_is_the_policy() -> None:
+    from compliance.policy import ROLE_RULES, Role
+
+    roles = [role for role in Role if role is not Role.NONE]
+    actions = sorted({action for rules in ROLE_RULES.values() for action in rules})
+    text = (DOCS / "security.md").read_text()
+    for action in actions:
+        cells = " | ".join(ROLE_RULES[role].get(action, "-") for role in roles)
+        assert f"| `{action}` | {cells} |" in text, action
