@@ -179,4 +179,5 @@ def _fresh_telemetry() -> Iterator[None]:
     import psycopg
 
     with psycopg.connect(settings.TELEMETRY_URL, autocommit=True) as database:
-        database.execute("truncate reading, latest, waveform, replay")
+        if database.execute("select to_regclass('reading')").fetchone() != (None,):
+            database.execute("truncate reading, latest, waveform, replay")

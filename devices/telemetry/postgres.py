@@ -181,10 +181,11 @@ class PostgresStore:
             for device, code, seq, t0, period_s, scale, raw in rows
         ]
 
-    def replay_windows(self) -> list[StoredWindow]:
-        """Return the persisted replay window of every device."""
+    def replay_windows(self, device_ids: Iterable[int]) -> list[StoredWindow]:
+        """Return the persisted replay windows of the devices that have one."""
+        query = "select device, epoch, high, bitmap from replay where device = any(%s::bigint[])"
         with self._named_errors(), self._readers.lend() as db:
-            return [StoredWindow(*row) for row in db.execute("select device, epoch, high, bitmap from replay")]
+            return [StoredWindow(*row) for row in db.execute(query, (list(device_ids),))]
 
     def drop_waveforms_before(self, t: float) -> int:
         """Delete blocks that begin before `t` (readings stay) and return how many."""

@@ -70,8 +70,8 @@ class TelemetryStore(Protocol):
         """Return blocks that begin in t_from <= t0 < t_to, ordered by t0."""
         ...
 
-    def replay_windows(self) -> list[StoredWindow]:
-        """Return the persisted replay window of every device."""
+    def replay_windows(self, device_ids: Iterable[int]) -> list[StoredWindow]:
+        """Return the persisted replay windows of the devices that have one."""
         ...
 
     def drop_waveforms_before(self, t: float) -> int:

@@ -40,13 +40,14 @@ def test_a_committed_reading_comes_back_as_it_went_in(store):
 def test_an_empty_group_only_keeps_the_replay_window(store):
     written = store.write(batch(), [StoredWindow(7, 1, 40, 2**63 - 1)])
     assert len(written.readings) == 0
-    assert store.replay_windows() == [StoredWindow(7, 1, 40, 2**63 - 1)]
+    assert store.replay_windows([7]) == [StoredWindow(7, 1, 40, 2**63 - 1)]
 
 
 def test_a_later_window_replaces_the_earlier_one(store):
     store.write(batch(), [StoredWindow(7, 1, 40, 3), StoredWindow(8, 1, 1, 0)])
     store.write(batch(), [StoredWindow(7, 2, 5, 1)])
-    assert sorted(store.replay_windows()) == [StoredWindow(7, 2, 5, 1), StoredWindow(8, 1, 1, 0)]
+    assert sorted(store.replay_windows([7, 8, 9])) == [StoredWindow(7, 2, 5, 1), StoredWindow(8, 1, 1, 0)]
+    assert store.replay_windows([8]) == [StoredWindow(8, 1, 1, 0)]
 
 
 def test_a_reading_sent_twice_is_stored_once_and_called_new_once(store):
@@ -149,6 +150,7 @@ def test_what_was_committed_is_there_after_reopening(store, store_url):
     other.close()
 
 
+@pytest.mark.django_db
 def test_the_process_has_one_store_until_it_is_closed():
     from devices.services.telemetry import close_store, store
 
