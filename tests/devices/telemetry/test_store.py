@@ -146,7 +146,7 @@ def test_what_was_committed_is_there_after_reopening(store, store_url):
     store.write(batch((7, GLUCOSE, 1, T0, 1.0)), [StoredWindow(7, 1, 1, 0)])
     other = open_store(store_url)
     assert [row.value for row in other.latest([7])] == [1.0]
-    assert other.replay_windows() == [StoredWindow(7, 1, 1, 0)]
+    assert other.replay_windows([7]) == [StoredWindow(7, 1, 1, 0)]
     other.close()
 
 
