@@ -1,4 +1,4 @@
-"""The reference of device kinds as Markdown, written from the tables themselves so that it cannot disagree with them."""
+"""The reference of device kinds as Markdown, written from the tables so that it cannot disagree with them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from devices.kinds.registry import KINDS
 HEAD = """# Device kinds
 
 Written by `manage.py document_devices` from the tables in `devices/kinds/`. Codes are ISO/IEEE 11073-10101 as
-partition::term (1024 is the partition that the standard leaves for one's own terms), LOINC where it has a term, units UCUM.
-A value outside its range cannot be true and is refused. How to add a kind: [add-a-device.md](add-a-device.md).
+partition::term (1024 is the partition that the standard leaves for one's own terms), LOINC where it has a term, units
+UCUM. A value outside its range cannot be true and is refused. How to add a kind: [add-a-device.md](add-a-device.md).
 """
 
 
