@@ -40,7 +40,7 @@ class Plant(Protocol):
     """A world in which devices measure."""
 
     def advance(self, t: float) -> Iterable[Sample | Block]:
-        """Return what the devices measured since the last call, up to `t` (s since the Unix epoch), in order of time."""
+        """Return what was measured since the last call, up to `t` (s since the Unix epoch), in order of time."""
         ...
 
 

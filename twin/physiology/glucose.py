@@ -1,9 +1,9 @@
 """The glucose-insulin system of a person with type 1 diabetes, vectorised over an ensemble.
 
-Hovorka et al., Physiol Meas 25 (2004) 905-920: two gut compartments, two subcutaneous insulin depots, plasma insulin, three
-remote insulin actions and two glucose compartments; the interstitial sensor compartment is from Wilinska et al., J Diabetes
-Sci Technol 4 (2010) 132-144. One column per member, one row per compartment; integrated by the classical fourth-order
-Runge-Kutta rule, whose one-minute step stays within 0.01 mg/dL of a ten times finer one.
+Hovorka et al., Physiol Meas 25 (2004) 905-920: two gut compartments, two subcutaneous insulin depots, plasma insulin,
+three remote insulin actions and two glucose compartments; the interstitial sensor compartment is from Wilinska et
+al., J Diabetes Sci Technol 4 (2010) 132-144. One column per member, one row per compartment; integrated by the
+classical fourth-order Runge-Kutta rule, whose one-minute step stays within 0.01 mg/dL of a ten times finer one.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def simulate(state: Floats, p: Parameters, inputs: list[Inputs], dt_min: float =
     states[0] = state
     for index, now in enumerate(inputs):
         states[index + 1] = step(states[index], p, now, dt_min)
-    return Trajectory(np.arange(len(inputs) + 1) * dt_min, states, p)
+    return Trajectory(np.arange(len(inputs) + 1, dtype=np.float64) * np.float64(dt_min), states, p)
 
 
 def insulin_on_board_u(state: Floats) -> Floats:
@@ -129,8 +129,8 @@ def insulin_on_board_u(state: Floats) -> Floats:
 def steady_state(p: Parameters, glucose_mg_dl: Floats | float) -> tuple[Floats, Floats]:
     """Return the resting state, float64[11, n], at a glucose in mg/dL and the basal rate in U/h that holds it.
 
-    The insulin that balances production against uptake is found by bisection; where even zero insulin cannot raise glucose so
-    far, the basal rate is zero.
+    The insulin that balances production against uptake is found by bisection; where even zero insulin cannot raise
+    glucose so far, the basal rate is zero.
     """
     concentration = np.broadcast_to(np.divide(glucose_mg_dl, MG_DL_PER_MMOL_L), (p.members,)).astype(np.float64)
     low, high = np.zeros(p.members), 1.0 / p.sensitivity_production

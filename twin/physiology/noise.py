@@ -29,9 +29,9 @@ class Wander:
     def drawn(cls, rng: np.random.Generator, correlation_time_s: float, modes: int = 16) -> Wander:
         """Draw a process whose autocorrelation falls to 1/e after `correlation_time_s`.
 
-        The Lorentzian's angular frequencies are Cauchy distributed with scale 1/correlation time; one is taken from each
-        of `modes` equally likely strata, so that a single draw already has the right spectrum, and the tail above 99 % is left
-        out: it would be white noise, which each sensor adds for itself.
+        The Lorentzian's angular frequencies are Cauchy distributed with scale 1/correlation time; one is taken from
+        each of `modes` equally likely strata, so that a single draw already has the right spectrum, and the tail
+        above 99 % is left out: it would be white noise, which each sensor adds for itself.
         """
         strata = (np.arange(modes) + rng.random(modes)) / modes * 0.99
         omega = np.tan(strata * np.pi / 2.0) / correlation_time_s

@@ -49,8 +49,8 @@ class Parameters:
     def drawn(self, rng: np.random.Generator, spread: float = 0.15) -> Parameters:
         """Return the same people with log-normal individual differences of relative size `spread`.
 
-        The published between-subject spread is wider (table 2: 60 % for S_IT); combined at random it makes people whom no pump
-        could keep alive, so the wards use a part of it and a forecast's ensemble a smaller part.
+        The published between-subject spread is wider (table 2: 60 % for S_IT); combined at random it makes people
+        whom no pump could keep alive, so the wards use a part of it and a forecast's ensemble a smaller part.
         """
         factors = {name: np.exp(spread * scale * rng.standard_normal(self.members)) for name, scale in SPREAD.items()}
         return replace(self, **{name: getattr(self, name) * factor for name, factor in factors.items()})
@@ -58,6 +58,11 @@ class Parameters:
     def repeated(self, times: int) -> Parameters:
         """Return each member `times` times in a row."""
         return Parameters(**{f.name: np.repeat(getattr(self, f.name), times) for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: list[Parameters]) -> Parameters:
+        """Return the members of all `parts` side by side."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts] or [[]]) for f in fields(cls)})
 
     def chosen(self, index: NDArray[np.int64] | slice) -> Parameters:
         """Return the members at `index`."""
