@@ -46,3 +46,17 @@ class SecretUnreadable(DomainError):
 
     code = "secret_unreadable"
     http_status = 500
+
+
+class DoseNotOpen(DomainError):
+    """This dose cannot be marked now: it is not due yet, it is settled already, or it was due too long ago."""
+
+    code = "dose_not_open"
+    http_status = 409
+
+
+class IntakeNotWithdrawable(DomainError):
+    """Only an entry made by hand can be taken back, once, and within twelve hours."""
+
+    code = "intake_not_withdrawable"
+    http_status = 409

@@ -1,0 +1,30 @@
+"""`manage.py evaluate_adherence`: how good the shipped risk model is on unseen synthetic people, with its bars."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from compliance.adherence.evaluation import measure
+from compliance.adherence.risk import shipped
+from compliance.measuring import Report, add_arguments, run
+
+
+class Command(BaseCommand):
+    """Evaluate and exit with the bars' status."""
+
+    help = "Score the risk of missing the next dose on unseen synthetic people of two generators."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options that every measurement has."""
+        add_arguments(parser)
+
+    def handle(self, **options: Any) -> None:
+        """Measure, print, and exit."""
+        raise SystemExit(run("Risk of missing the next dose", _measure, options))
+
+
+def _measure(report: Report, _options: object) -> None:
+    measure(report, shipped())
