@@ -9,3 +9,9 @@ class TwinError(DomainError):
     """The twin could not answer."""
 
     code = "twin_error"
+
+
+class HistoryWindowWrong(TwinError):
+    """A chart asked for an unknown metric, or for a span of time that is empty or too long."""
+
+    code = "history_window_wrong"

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from twin.dashboard import routes as dashboard
+from twin.views import patient, ward
 
 app_name = "twin"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", ward.board, name="ward"),
+    path("ward/rows/", ward.board_rows, name="board_rows"),
+    path("ward/rows/<uuid:patient_id>/", ward.board_row, name="board_row"),
+    path("ward/strip/", ward.board_strip, name="board_strip"),
+    path("ward/sparks/", ward.board_sparks, name="board_sparks"),
+    path("patients/<uuid:patient_id>/", patient.patient_page, name="patient"),
+    path("patients/<uuid:patient_id>/history/", patient.patient_history, name="patient_history"),
+    path("patients/<uuid:patient_id>/panels/devices/", patient.devices_panel, name="devices_panel"),
+    path("patients/<uuid:patient_id>/panels/timeline/", patient.timeline_panel, name="timeline_panel"),
+    *dashboard.urlpatterns,
+]

@@ -1,0 +1,51 @@
+// The server's clock and words for time. A laptop whose clock is wrong must not make an old value look fresh.
+
+let offset = 0; // server minus browser, seconds
+
+/** Adopt the server's clock; called with every hello. */
+export function setServerTime(serverTime) {
+  offset = serverTime - Date.now() / 1000;
+}
+
+/** Seconds since the Unix epoch, by the server's clock. */
+export function now() {
+  return Date.now() / 1000 + offset;
+}
+
+/** "just now", "12 s ago", "4 min ago", "2 h ago", "3 d ago". */
+export function ageText(seconds) {
+  if (seconds < 3) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+/** Hours and minutes where the reader is. */
+export function clockText(t, withSeconds = false) {
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (withSeconds) options.second = "2-digit";
+  return new Date(t * 1000).toLocaleTimeString(undefined, options);
+}
+
+/** A value with the digits of its metric; a true minus sign. */
+export function valueText(value, decimals) {
+  return value.toFixed(decimals).replace("-", "\u2212");
+}
+
+/** Run now and then every `seconds` while the page is visible. */
+export function every(seconds, task) {
+  task();
+  setInterval(() => document.hidden || task(), seconds * 1000);
+  document.addEventListener("visibilitychange", () => document.hidden || task());
+}
+
+/** Keep the text of every `[data-age]` element (data-age is a time) true. */
+export function keepAges(scope = document) {
+  every(1, () => {
+    for (const element of scope.querySelectorAll("[data-age]")) {
+      const text = ageText(now() - Number(element.dataset.age));
+      if (element.textContent !== text) element.textContent = text;
+    }
+  });
+}

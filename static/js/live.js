@@ -1,0 +1,112 @@
+// A socket to the twin that comes back by itself and misses nothing: it remembers, per device, the highest sequence number
+// this page has seen, and tells the server with every (re)connect; the server replays the rest.
+
+import { now, setServerTime } from "./live-clock.js";
+
+const STATE = "#connection";
+const WAIT_FIRST_MS = 500;
+const WAIT_MOST_MS = 8000;
+const NOT_ALLOWED = new Set([4401, 4403, 4404]);
+
+export class Live {
+  /**
+   * @param {string} path such as "/ws/ward/"
+   * @param {Record<string, number>} cursors highest sequence number per device on the page as served
+   */
+  constructor(path, cursors = {}) {
+    this.path = path;
+    this.cursors = { ...cursors };
+    this.listeners = new Map();
+    this.wait = WAIT_FIRST_MS;
+    this.connections = 0;
+    this.lostAt = null;
+    this.stopped = false;
+  }
+
+  /** Call `listener(message)` for every message of `type`; also "reconnected" and "state". */
+  on(type, listener) {
+    this.listeners.set(type, [...(this.listeners.get(type) ?? []), listener]);
+    return this;
+  }
+
+  start() {
+    addEventListener("online", () => this.retryNow());
+    addEventListener("offline", () => this.socket?.close());
+    addEventListener("pagehide", () => this.stop());
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+    this.connect();
+    return this;
+  }
+
+  stop() {
+    this.stopped = true;
+    this.socket?.close();
+  }
+
+  retryNow() {
+    if (this.stopped || this.socket?.readyState === WebSocket.OPEN) return;
+    clearTimeout(this.timer);
+    this.connect();
+  }
+
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}${this.path}`);
+    this.socket = socket;
+    this.show("waiting");
+    socket.addEventListener("open", () => {
+      socket.send(JSON.stringify({ type: "resume", cursors: this.cursors }));
+    });
+    socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
+    socket.addEventListener("close", (event) => socket === this.socket && this.closed(event));
+  }
+
+  receive(message) {
+    if (message.type === "hello") {
+      setServerTime(message.server_time);
+      this.wait = WAIT_FIRST_MS;
+      this.lostAt = null;
+      this.show("live");
+      if (this.connections++) this.emit("reconnected", message);
+    }
+    if (message.type === "delta") message.readings.forEach((r) => this.remember(r.device, r.seq));
+    if (message.type === "waveform") this.remember(message.device, message.seq);
+    if (message.type === "revoked") {
+      this.show("revoked", message.reason);
+      this.stop();
+    }
+    this.emit(message.type, message);
+  }
+
+  remember(device, seq) {
+    this.cursors[device] = Math.max(this.cursors[device] ?? 0, seq);
+  }
+
+  closed(event) {
+    if (this.stopped) return;
+    this.lostAt ??= now();
+    if (NOT_ALLOWED.has(event.code)) {
+      this.show("revoked", "You are no longer signed in, or this is no longer yours to see.");
+      this.stopped = true;
+      return;
+    }
+    this.show("lost");
+    const jitter = 0.5 + Math.random() / 2; // a ward of browsers must not come back in one breath
+    this.timer = setTimeout(() => this.connect(), this.wait * jitter);
+    this.wait = Math.min(this.wait * 2, WAIT_MOST_MS);
+  }
+
+  emit(type, message) {
+    for (const listener of this.listeners.get(type) ?? []) listener(message);
+  }
+
+  show(state, words) {
+    if (state === "waiting" && this.lostAt) state = "lost"; // stay calm: one word until it is live again
+    const element = document.querySelector(STATE);
+    element.hidden = false;
+    element.dataset.state = state === "revoked" ? "lost" : state;
+    element.textContent = words ?? { waiting: "Connecting", live: "Live", lost: "Reconnecting" }[state];
+    document.documentElement.dataset.live = state;
+    this.emit("state", { state });
+  }
+}

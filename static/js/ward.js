@@ -1,0 +1,210 @@
+// The ward board: rows stay true and in order of urgency without taking the focus or the mouse's target away.
+
+import { Live } from "./live.js";
+import { alertSentence, announce } from "./live-announce.js";
+import { clockText, every, keepAges, now } from "./live-clock.js";
+import { drawSpark } from "./spark.js";
+import { refreshTiles, showReading } from "./tile.js";
+
+const BOARD = "#board";
+const ROWS = "#rows";
+const ROW = "[data-row]";
+const STRIP = "#strip";
+const NO_MATCH = "#no-match";
+const SEARCH = "[data-search]";
+const FILTER = "[data-filter]";
+const SETTLE_MS = 400; // alarms come in groups: one request for all of them
+const SPARK_EVERY_S = 15;
+const CALM_S = 4; // rows do not move while a hand is about to click
+
+const board = document.querySelector(BOARD);
+const sparks = new Map(); // patient -> metric -> [[t, value]]
+const stale = new Set(); // patients whose row is to be fetched again
+let filter = "all";
+let busyUntil = 0;
+
+const rows = () => [...board.querySelectorAll(ROW)];
+const rowOf = (patient) => board.querySelector(`${ROW}[data-patient="${CSS.escape(patient)}"]`);
+
+async function fragment(url) {
+  const response = await fetch(url, { headers: { "HX-Request": "true" } });
+  if (!response.ok) throw new Error(`${response.status} for ${url}`);
+  return response.text();
+}
+
+function adopt(element, html) {
+  const focus = focusIn(element);
+  const fresh = document.createRange().createContextualFragment(html).firstElementChild;
+  element.replaceWith(fresh);
+  htmx.process(fresh);
+  restoreFocus(fresh, focus);
+  return fresh;
+}
+
+function focusIn(element) {
+  const active = document.activeElement;
+  if (!element.contains(active)) return null;
+  return active.matches("[data-acknowledge]") ? "[data-acknowledge]" : "[data-row-focus]";
+}
+
+function restoreFocus(element, selector) {
+  if (!selector) return;
+  (element.querySelector(selector) ?? element.querySelector("[data-row-focus]"))?.focus({ preventScroll: true });
+}
+
+async function fetchStale() {
+  const patients = [...stale];
+  stale.clear();
+  try {
+    await Promise.all([
+      ...patients.map(async (patient) => {
+        const html = await fragment(`/ward/rows/${patient}/`);
+        const row = rowOf(patient);
+        if (row) dress(adopt(row, html));
+      }),
+      fragment("/ward/strip/").then((html) => (document.querySelector(STRIP).innerHTML = html)),
+    ]);
+  } catch {
+    return; // the connection is gone; the whole board is fetched when it is back
+  }
+  sift();
+  sort();
+}
+
+let settling;
+function refresh(patient) {
+  if (patient && rowOf(patient)) stale.add(patient);
+  clearTimeout(settling);
+  settling = setTimeout(fetchStale, SETTLE_MS);
+}
+
+async function fetchBoard() {
+  const focused = document.activeElement?.closest(ROW)?.dataset.patient;
+  try {
+    board.innerHTML = await fragment("/ward/rows/");
+  } catch {
+    return;
+  }
+  htmx.process(board);
+  rows().forEach(dress);
+  sift();
+  if (focused) rowOf(focused)?.querySelector("[data-row-focus]")?.focus({ preventScroll: true });
+  loadSparks();
+}
+
+/** Draw what the server leaves to the page: sparklines, ages, local clock times. */
+function dress(row) {
+  refreshTiles(row);
+  drawSparks(row);
+  for (const time of row.querySelectorAll("[data-clock]")) time.textContent = clockText(Number(time.dataset.clock));
+}
+
+function drawSparks(row) {
+  const series = sparks.get(row.dataset.patient);
+  for (const tile of row.querySelectorAll("[data-tile]")) {
+    const svg = tile.querySelector("[data-spark]");
+    if (svg) drawSpark(svg, series?.[tile.dataset.metric] ?? [], Math.max(Number(tile.dataset.fresh), 300));
+  }
+}
+
+async function loadSparks() {
+  const response = await fetch("/ward/sparks/");
+  if (!response.ok) return;
+  for (const [patient, series] of Object.entries(await response.json())) sparks.set(patient, series);
+  rows().forEach(drawSparks);
+}
+
+function take(delta) {
+  const row = rowOf(delta.patient);
+  if (!row) return;
+  for (const reading of delta.readings) {
+    showReading(row, reading);
+    remember(delta.patient, reading);
+    const newest = row.querySelector("[data-newest]");
+    if (newest && reading.t > Number(newest.dataset.age)) newest.dataset.age = reading.t;
+    if (!newest || row.querySelector(".dot.off")) refresh(delta.patient); // the first sign of life of something silent
+  }
+}
+
+/** Keep a thinned tail for the sparkline: a point every minute and a half is all that it can show. */
+function remember(patient, { metric, t, value }) {
+  const series = sparks.get(patient)?.[metric];
+  if (!series) return;
+  const last = series.at(-1);
+  if (last && t <= last[0]) return;
+  if (last && series.length > 1 && t - series.at(-2)[0] < 90) series[series.length - 1] = [t, value];
+  else series.push([t, value]);
+}
+
+function sift() {
+  const words = document.querySelector(SEARCH).value.trim().toLowerCase();
+  let shown = 0;
+  for (const row of rows()) {
+    const fits = filter === "all" || (filter === "mine" ? "mine" in row.dataset : Number(row.dataset.rank) < 4);
+    row.hidden = !(fits && row.dataset.find.includes(words));
+    shown += !row.hidden;
+  }
+  document.querySelector(NO_MATCH).hidden = shown > 0 || !rows().length;
+}
+
+/** Put rows in order. Only rows that are out of place move, gliding; the focus stays on its row. */
+function sort() {
+  const wanted = rows().sort((a, b) => (a.dataset.order < b.dataset.order ? -1 : 1));
+  if (wanted.every((row, i) => row === rows()[i])) return;
+  if (now() < busyUntil) return void setTimeout(sort, 1000);
+  const before = new Map(wanted.map((row) => [row, row.getBoundingClientRect().top]));
+  const active = document.activeElement;
+  const list = document.querySelector(ROWS);
+  wanted.forEach((row, i) => {
+    if (list.children[i] !== row) list.insertBefore(row, list.children[i]);
+  });
+  if (active !== document.activeElement && list.contains(active)) active.focus({ preventScroll: true });
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  for (const [row, top] of before) {
+    const dy = top - row.getBoundingClientRect().top;
+    if (dy) row.animate([{ transform: `translateY(${dy}px)` }, { transform: "none" }], { duration: 300, easing: "ease-out" });
+  }
+}
+
+board.addEventListener("pointermove", () => (busyUntil = now() + CALM_S));
+board.addEventListener("pointerleave", () => (busyUntil = 0));
+board.addEventListener("click", (event) => {
+  const row = event.target.closest(ROW);
+  if (row && !event.target.closest("a, button, form") && !String(getSelection())) row.querySelector("[data-row-focus]").click();
+});
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  const row = event.target.closest(ROW);
+  if (!row) return;
+  if (event.detail.successful) refresh(row.dataset.patient);
+  else announce(`Not acknowledged. ${row.dataset.name}'s alarm is still open.`, "high");
+});
+document.querySelector(SEARCH).addEventListener("input", sift);
+document.querySelector(SEARCH).addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.key !== "ArrowDown") return;
+  board.querySelector(`${ROW}:not([hidden]) [data-row-focus]`)?.focus();
+  event.preventDefault();
+});
+for (const button of document.querySelectorAll(FILTER)) {
+  button.addEventListener("click", () => {
+    filter = button.dataset.filter;
+    document.querySelectorAll(FILTER).forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
+    sift();
+  });
+}
+
+new Live("/ws/ward/", JSON.parse(document.querySelector("#cursors").textContent))
+  .on("delta", take)
+  .on("alert", (alert) => {
+    const row = rowOf(alert.patient);
+    if (row && alert.state !== "resolved") announce(alertSentence(alert, row.dataset.name), alert.state === "open" ? alert.priority : "low");
+    refresh(alert.patient);
+  })
+  .on("notice", (notice) => refresh(notice.patient))
+  .on("reconnected", fetchBoard)
+  .start();
+
+rows().forEach(dress);
+keepAges();
+every(1, () => refreshTiles(board));
+every(SPARK_EVERY_S, () => rows().forEach(drawSparks));
+loadSparks();

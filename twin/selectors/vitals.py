@@ -1,0 +1,119 @@
+"""Newest values of patients as tiles: value, unit, age, and for how long the value may still be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from devices.kinds.registry import KINDS, Form, Measurement
+from devices.models import Device
+from devices.services.telemetry import store
+from devices.telemetry.store import Reading
+from twin.alerts.silence import STALE_FLOOR_S, STALE_PERIODS
+
+# What a ward glances at, most telling first; pressure is shown as one tile of two numbers.
+GLANCE = (
+    "glucose",
+    "heart_rate",
+    "spo2",
+    "respiration_rate",
+    "bp_systolic",
+    "temperature",
+    "insulin_rate",
+    "infusion_rate",
+    "line_pressure",
+)
+SECOND = {"bp_systolic": "bp_diastolic"}
+_LABELS = {"bp_systolic": "Blood pressure"}
+SPARK_S = 3 * 3600
+SPARK_POINTS = 120
+
+Latest = Mapping[tuple[int, int], Reading]
+
+
+def fresh_for_s(measurement: Measurement) -> float:
+    """Return for how many seconds a value may be shown: as long as no alert calls it stale."""
+    return max(STALE_PERIODS * measurement.period_s, STALE_FLOOR_S)
+
+
+def by_device_and_metric(readings: Iterable[Reading]) -> dict[tuple[int, int], Reading]:
+    """Return the readings by (device id, metric code)."""
+    return {(reading.device, reading.metric): reading for reading in readings}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One vital sign as shown. `t` and `received` are s since the Unix epoch, None before the first reading."""
+
+    key: str
+    label: str
+    code: int
+    unit: str
+    decimals: int
+    device_id: int
+    device_label: str
+    fresh_for_s: float
+    t: float | None = None
+    received: float | None = None
+    value: float | None = None
+    second_key: str = ""
+    second: float | None = None
+    stale: bool = True
+
+    @property
+    def text(self) -> str:
+        """The number as people read it, or nothing when there is none to believe."""
+        if self.value is None or self.stale:
+            return ""
+        first = f"{self.value:.{self.decimals}f}"
+        return first if self.second is None else f"{first}/{self.second:.{self.decimals}f}"
+
+
+def tiles_of(devices: Sequence[Device], latest: Latest, now: float, first: Sequence[str] = ()) -> list[Tile]:
+    """Return the tiles of one patient's devices in the order of a glance, `first` before all others.
+
+    A metric that two devices measure is taken from the one with the newer reading.
+    """
+    best: dict[str, Tile] = {}
+    for device in devices:
+        for measurement in KINDS[device.kind].measurements:
+            if measurement.key in GLANCE and measurement.kind is Form.SCALAR:
+                tile = _tile(device, measurement, latest, now)
+                held = best.get(tile.key)
+                if held is None or (tile.t or 0.0) > (held.t or 0.0):
+                    best[tile.key] = tile
+    order = [*first, *GLANCE]
+    return sorted(best.values(), key=lambda tile: order.index(tile.key))
+
+
+def _tile(device: Device, measurement: Measurement, latest: Latest, now: float) -> Tile:
+    reading = latest.get((device.pk, measurement.code))
+    second_key = SECOND.get(measurement.key, "")
+    second = latest.get((device.pk, KINDS[device.kind][second_key].code)) if second_key else None
+    freshness = fresh_for_s(measurement)
+    return Tile(
+        key=measurement.key,
+        label=_LABELS.get(measurement.key, measurement.label),
+        code=measurement.code,
+        unit=measurement.unit_label,
+        decimals=measurement.decimals,
+        device_id=device.pk,
+        device_label=device.label,
+        fresh_for_s=freshness,
+        t=reading.t if reading else None,
+        received=reading.received if reading else None,
+        value=reading.value if reading else None,
+        second_key=second_key,
+        second=second.value if second else None,
+        stale=reading is None or now - reading.t > freshness,
+    )
+
+
+def sparks_of(tiles: Iterable[Tile], now: float) -> dict[str, list[tuple[float, float]]]:
+    """Return the last three hours behind each tile, thinned: metric key -> [(t, value)], lowest and highest kept."""
+    return {tile.key: _spark(tile, now) for tile in tiles if tile.t is not None}
+
+
+def _spark(tile: Tile, now: float) -> list[tuple[float, float]]:
+    history = store().history([tile.device_id], [tile.code], now - SPARK_S, now + 1, max_points=SPARK_POINTS)
+    return [(round(reading.t, 1), round(reading.value, tile.decimals)) for reading in history]

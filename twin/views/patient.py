@@ -1,0 +1,85 @@
+"""One patient's twin: the page, its own panels, and the series behind its charts."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from compliance.views.access import patient_or_404
+from devices.models import Device
+from devices.services.telemetry import store
+from twin.selectors.board import cursors_of
+from twin.selectors.history import (
+    alarms_of,
+    categories_for,
+    grouped_by_day,
+    series_of,
+    timeline_of,
+    window_of,
+)
+from twin.selectors.signs import signs_of
+from twin.selectors.strips import keys_of, strips_for
+from twin.selectors.vitals import by_device_and_metric, tiles_of
+
+# Panels that other subjects render, in the order in which they matter: name, heading, right.
+PANELS = (
+    ("alerts", "Alarms", "twin.view_alert"),
+    ("medication", "Medication today", "compliance.view_adherence"),
+    ("images", "Images", "imaging.view_study"),
+)
+HOURS_SHOWN = (1, 3, 12, 24)
+
+
+@require_GET
+def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """Show the twin of one patient."""
+    patient = patient_or_404(request, patient_id)
+    devices = list(patient.devices.select_related("gateway"))
+    readings = store().latest([device.pk for device in devices])
+    strips = strips_for(devices, {})
+    context = {
+        "patient": patient,
+        "age": patient.age_years(timezone.localdate()),
+        "tiles": tiles_of(devices, by_device_and_metric(readings), time.time()),
+        "has_ecg": any(device.kind == "vital_signs_monitor" for device in devices),
+        "panels": [(name, title) for name, title, right in PANELS if request.user.has_perm(right, patient)],
+        "may_ask_what_if": request.user.has_perm("twin.run_what_if", patient),
+        "strips": strips,
+        "keys": keys_of(strips),
+        "hours_shown": HOURS_SHOWN,
+        "cursors": cursors_of(readings),
+    }
+    return render(request, "twin/patient.html", context)
+
+
+@require_GET
+def patient_history(request: HttpRequest, patient_id: UUID) -> JsonResponse:
+    """Answer series and alarms of a window: `?keys=glucose,heart_rate&from=..&to=..` in s since the Unix epoch."""
+    patient = patient_or_404(request, patient_id)
+    window = window_of(request.GET.dict())
+    alarms = alarms_of(patient, window) if request.user.has_perm("twin.view_alert", patient) else []
+    return JsonResponse({"bucket_s": window.bucket_s, "series": series_of(patient, window), "alarms": alarms})
+
+
+@require_GET
+def devices_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """Show the devices around the patient as a diagram with their live state."""
+    patient = patient_or_404(request, patient_id, "devices.view_device")
+    devices = list(Device.objects.filter(patient=patient).select_related("gateway").order_by("gateway__name", "label"))
+    latest = by_device_and_metric(store().latest([device.pk for device in devices]))
+    context = {"patient": patient, "signs": signs_of(devices, latest, time.time())}
+    return render(request, "twin/_devices.html", context)
+
+
+@require_GET
+def timeline_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """Show what happened around the patient, newest first."""
+    patient = patient_or_404(request, patient_id)
+    categories = categories_for(medication=request.user.has_perm("compliance.view_adherence", patient))
+    entries = timeline_of(patient, categories, alerts=request.user.has_perm("twin.view_alert", patient))
+    return render(request, "twin/_timeline.html", {"days": grouped_by_day(entries)})
