@@ -90,6 +90,13 @@ class GatewayRefused(DomainError):
     http_status = 401
 
 
+class CreditExceeded(DomainError):
+    """The gateway sent more unanswered frames than its credit allows."""
+
+    code = "gateway_credit_exceeded"
+    http_status = 429
+
+
 class StoreUnavailable(DomainError):
     """The telemetry store is locked, full or unreachable. Nothing was acknowledged; the gateway will send again."""
 

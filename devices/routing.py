@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-gateway_routes: list[URLPattern] = []
+from devices.consumers import gateway_socket
+
+gateway_routes: list[URLPattern] = [path("ws/gateway/", gateway_socket)]  # type: ignore[arg-type]
