@@ -1,0 +1,125 @@
+"""The security page: what was refused, who could not sign in, which gateways are silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Output, html
+
+from compliance.models import Event, EventCategory, User
+from devices.models import Gateway
+from twin.dashboard import words
+from twin.dashboard.figures import Figure, Series, bars, message, stacked
+from twin.dashboard.mount import HouseDash
+from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
+from twin.selectors.analytics import Filters
+from twin.selectors.security import ATTACKS, SIGN_IN, SecuritySummary, is_up, security_summary
+
+TOP = 10
+QUIET = "Nothing was refused in this period."
+
+page = HouseDash(
+    "security",
+    "Security",
+    "twin.view_analytics",
+    "What was refused and why: frames, readings, gateways and sign-ins. A flood of one thing is one row that counts.",
+    period="24h",
+)
+page.layout = frame(
+    "security-tiles",
+    card("Events over time", "by category", graph("security-time", "Events over time, by category"), span="span-8"),
+    card("By code", "most frequent first", graph("security-codes", "Events by code"), span="span-4"),
+    card("Gateways", "active ones", html.Div(id="security-gateways"), span="span-4"),
+    card("Newest events", "", html.Div(id="security-events"), span="span-8"),
+)
+
+
+@answers(
+    page,
+    Output("security-tiles", "children"),
+    Output("security-time", "figure"),
+    Output("security-codes", "figure"),
+    Output("security-gateways", "children"),
+    Output("security-events", "children"),
+)
+def fill(user: User, filters: Filters) -> tuple[Any, ...]:
+    """Fill the page from the events that the user may see."""
+    summary = security_summary(user, filters)
+    return (
+        _tiles(summary),
+        _over_time(summary),
+        _codes(summary),
+        _gateways(summary.gateways),
+        _newest(summary),
+    )
+
+
+def _tiles(summary: SecuritySummary) -> list[Component]:
+    up = len(summary.gateways) - len(summary.gateways_down)
+    return [
+        tile("Forged or replayed frames", f"{summary.total(*ATTACKS):,}", note="refused, never stored"),
+        tile("Frames and readings refused", f"{summary.frames_refused:,}", note="for any reason"),
+        tile("Sign-in failures", f"{summary.total(*SIGN_IN):,}", note="locked after eight"),
+        tile("Gateways up", f"{up} of {len(summary.gateways)}", note=_silent(summary.gateways_down)),
+        tile("Devices in quarantine", f"{summary.devices_held}", note="their frames are refused"),
+    ]
+
+
+def _silent(down: list[Gateway]) -> str:
+    return f"silent: {', '.join(gateway.name for gateway in down[:3])}" if down else "all are heard"
+
+
+def _over_time(summary: SecuritySummary) -> Figure:
+    times = sorted({at for at, _ in summary.series})
+    if not times:
+        return message(QUIET)
+    found = {category for _, category in summary.series}
+    shown = [category for category in EventCategory if category.value in found]
+    series = [
+        Series(str(category.label), [summary.series.get((at, category.value), 0) for at in times]) for category in shown
+    ]
+    return stacked(times, series, "events")
+
+
+def _codes(summary: SecuritySummary) -> Figure:
+    if not summary.codes:
+        return message(QUIET)
+    top = sorted(summary.codes.items(), key=lambda entry: -entry[1])[:TOP]
+    labels, counts = [_words(code) for (_, code), _ in top], [count for _, count in top]
+    return bars(labels, counts, "events", [f"{count:,}" for count in counts])
+
+
+def _gateways(gateways: list[Gateway]) -> Component:
+    rows = [
+        (
+            gateway.name,
+            gateway.ward.name,
+            html.Span([html.Span(className="dot" if is_up(gateway) else "dot off"), _state(gateway)], className="row"),
+        )
+        for gateway in sorted(gateways, key=is_up)
+    ]
+    return table(("Gateway", "Ward", "State"), rows, empty="No gateway stands on a ward that you may see.")
+
+
+def _state(gateway: Gateway) -> str:
+    return "up" if is_up(gateway) else f"silent since {words.moment(gateway.last_seen_at or gateway.connected_at)}"
+
+
+def _newest(summary: SecuritySummary) -> Component:
+    rows = [
+        (words.moment(event.at), _words(event.code), event.message, _where(event, summary.device_names), event.count)
+        for event in summary.newest
+    ]
+    return table(("Time", "What", "", "Where", "Times"), rows, numbers=(4,), empty=QUIET)
+
+
+def _where(event: Event, names: dict[int, str]) -> Component:
+    if event.device_id in names:
+        return html.A(names[event.device_id], href=f"/devices/{event.device_id}/")
+    if event.patient is not None:
+        return html.A(event.patient.name, href=f"/patients/{event.patient.pk}/")
+    return event.user.display_name if event.user else "–"
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
