@@ -5,3 +5,6 @@ from __future__ import annotations
 
 def connect() -> None:
     """Connect every handler; called once from AppConfig.ready."""
+    from twin import handlers_alerts
+
+    handlers_alerts.connect()

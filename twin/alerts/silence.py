@@ -1,0 +1,111 @@
+"""What is missing: stale metrics, lost devices and lost gateways, concluded from the newest readings.
+
+The widest loss speaks for all within it: a lost gateway is one alert per patient, not one per device, and a lost device
+is one alert, not one per metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from twin.alerts.priority import Priority
+
+P = TypeVar("P", bound=Hashable)
+
+STALE_PERIODS = 5  # a radio loses a packet now and then; five in a row it does not
+STALE_FLOOR_S = 30.0
+LOST_PERIODS = 3
+LOST_FLOOR_S = 60.0
+GATEWAY_LOST_S = 60.0
+
+STALE, DEVICE_LOST, GATEWAY_LOST = "stale_", "device_lost", "gateway_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched(Generic[P]):
+    """A device on duty.
+
+    periods_s: metric key -> typical time between readings, for what comes by itself. newest: metric key -> device time
+    of its newest reading, s; a metric that has never come is not missed.
+    """
+
+    device: int
+    label: str
+    patient: P
+    gateway: int
+    gateway_label: str
+    periods_s: Mapping[str, float]
+    newest: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing(Generic[P]):
+    """Something that should be heard and is not. `since` is the time of its last sign of life, s."""
+
+    patient: P
+    device: int | None
+    rule: str
+    metric: str
+    priority: Priority
+    what: str
+    since: float
+
+
+def stale_after_s(period_s: float) -> float:
+    """Return the age at which the newest value of a metric with that typical period is no longer to be believed, s."""
+    return max(STALE_PERIODS * period_s, STALE_FLOOR_S)
+
+
+def find_missing(
+    watched: Iterable[Watched[P]], gateway_seen: Mapping[int, float], now: float, labels: Mapping[str, str]
+) -> list[Missing[P]]:
+    """Return everything that is missing at `now`, s.
+
+    gateway_seen: gateway id -> time of its last sign of life, s; one that is absent was never heard and is not missed.
+    labels: metric key -> name for people.
+    """
+    lost_gateways = {gateway for gateway, seen in gateway_seen.items() if now - seen > GATEWAY_LOST_S}
+    found: dict[tuple[P, int | None, str], Missing[P]] = {}
+    for device in watched:
+        for missing in _of_device(device, lost_gateways, gateway_seen, now, labels):
+            found.setdefault((missing.patient, missing.device, missing.rule), missing)
+    return list(found.values())
+
+
+def _of_device(
+    device: Watched[P], lost: set[int], gateway_seen: Mapping[int, float], now: float, labels: Mapping[str, str]
+) -> Iterable[Missing[P]]:
+    if not device.newest:
+        return
+    if device.gateway in lost:
+        rule = f"{GATEWAY_LOST}:{device.gateway}"
+        what = f"No connection to {device.gateway_label}: all its devices are silent"
+        seen = gateway_seen[device.gateway]
+        yield Missing(device.patient, None, rule, "", Priority.MEDIUM, what, seen)
+    elif _lost(device, now):
+        last = max(device.newest.values())
+        yield Missing(
+            device.patient, device.device, DEVICE_LOST, "", Priority.MEDIUM, f"{device.label}: no readings", last
+        )
+    else:
+        for metric in _stale(device, now):
+            what = f"{labels.get(metric, metric)}: no readings"
+            yield Missing(
+                device.patient, device.device, STALE + metric, metric, Priority.LOW, what, device.newest[metric]
+            )
+
+
+def _lost(device: Watched[P], now: float) -> bool:
+    periods = [device.periods_s[metric] for metric in device.newest if metric in device.periods_s]
+    allowed = max(LOST_PERIODS * min(periods, default=0.0), LOST_FLOOR_S)
+    return bool(periods) and now - max(device.newest.values()) > allowed
+
+
+def _stale(device: Watched[P], now: float) -> list[str]:
+    return [
+        metric
+        for metric, t in device.newest.items()
+        if metric in device.periods_s and now - t > stale_after_s(device.periods_s[metric])
+    ]

@@ -1,0 +1,103 @@
+"""Reads of alerts: what a user may see, and whom an alert addresses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from compliance.models import CareRelationship, Patient, User
+from compliance.policy import Role, Subject, scope_of
+from compliance.selectors import scope_for, within_scope
+from twin.alerts.priority import Priority
+from twin.models import Alert, AlertState, AlertStep, StepKind
+
+ACKNOWLEDGE = "twin.acknowledge_alert"
+VIEW = "twin.view_alert"
+
+
+class Recipient(NamedTuple):
+    """Somebody whom an alert addresses."""
+
+    user_id: int
+    role: Role
+
+
+def alerts_for(user: User) -> QuerySet[Alert]:
+    """Return the alerts that `user` may see."""
+    joined = Alert.objects.select_related("patient", "patient__ward", "device", "acknowledged_by", "resolved_by")
+    return within_scope(joined, scope_for(user, VIEW))
+
+
+def by_urgency(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Sort: what nobody has taken on first, then by priority, then the newest."""
+    rank = Case(*[When(priority=p.value, then=Value(p.rank)) for p in Priority], output_field=IntegerField())
+    handled = Case(When(state=AlertState.OPEN, then=Value(0)), default=Value(1), output_field=IntegerField())
+    return alerts.annotate(rank=rank, handled=handled).order_by("handled", "rank", "-raised_at")
+
+
+def recipients_of(patient_ids: Iterable[UUID], at: datetime | None = None) -> dict[UUID, list[Recipient]]:
+    """Return for each patient every active user who may acknowledge their alerts at `at`.
+
+    The answer of `people_who_may` for many patients in two queries: this runs where readings are written.
+    """
+    now = at or timezone.now()
+    patients = list(Patient.objects.filter(pk__in=set(patient_ids)))
+    near = Q(ward_id__in={p.ward_id for p in patients}) | Q(patient_id__in={p.pk for p in patients})
+    in_force = Q(ends_at__isnull=True) | Q(ends_at__gt=now)
+    held = CareRelationship.objects.filter(near, in_force, starts_at__lte=now, user__is_active=True)
+    links: dict[tuple[int, str], list[tuple[int | None, UUID | None]]] = defaultdict(list)
+    for user_id, role, ward_id, patient_id in held.values_list("user_id", "user__role", "ward_id", "patient_id"):
+        links[user_id, role].append((ward_id, patient_id))
+    found: dict[UUID, list[Recipient]] = {patient.pk: [] for patient in patients}
+    for (user_id, role), pairs in sorted(links.items()):
+        wards = frozenset(ward for ward, _ in pairs if ward is not None)
+        linked = frozenset(patient for _, patient in pairs if patient is not None)
+        scope = scope_of(Subject(Role(role), wards, linked), ACKNOWLEDGE)
+        for patient in patients:
+            if scope.covers(patient.policy_resource()):
+                found[patient.pk].append(Recipient(user_id, Role(role)))
+    return found
+
+
+@dataclass(slots=True)
+class Proof:
+    """One line of the delivery proof: when each step reached one person in one round."""
+
+    user: User
+    round: int
+    raised: datetime | None = None
+    sent: datetime | None = None
+    shown: datetime | None = None
+    escalated: datetime | None = None
+    acknowledged: datetime | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Tell whether this person's page has shown the alert."""
+        return self.shown is not None or self.acknowledged is not None
+
+
+_COLUMNS = {StepKind.RAISED, StepKind.SENT, StepKind.SHOWN, StepKind.ESCALATED, StepKind.ACKNOWLEDGED}
+
+
+def delivery_proof(alert: Alert) -> list[Proof]:
+    """Return one line per round and person, the newest round first."""
+    lines: dict[tuple[int, int], Proof] = {}
+    for step in AlertStep.objects.filter(alert=alert, kind__in=_COLUMNS).select_related("user"):
+        line = lines.setdefault((step.round, step.user_id), Proof(step.user, step.round))
+        if getattr(line, step.kind) is None:  # several channels: the first one that got through counts
+            setattr(line, step.kind, step.at)
+    return sorted(lines.values(), key=lambda line: (-line.round, line.user.display_name))
+
+
+def actions_on(alert: Alert) -> QuerySet[AlertStep]:
+    """Return what people did, in order of time."""
+    done = {StepKind.ACKNOWLEDGED, StepKind.SNOOZED, StepKind.REOPENED, StepKind.RESOLVED}
+    return AlertStep.objects.filter(alert=alert, kind__in=done).select_related("user").order_by("at", "pk")

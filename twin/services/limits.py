@@ -1,0 +1,157 @@
+"""The limits in force, and setting them for one patient."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from uuid import UUID
+
+from django.db import transaction
+
+from compliance.models import EventCategory, Patient, User
+from compliance.services.events import record_event
+from devices.kinds.registry import by_key
+from devices.models import Device
+from twin.alerts.defaults import DEFAULT_LIMITS
+from twin.alerts.limits import Limit, LimitKey, Setting, Side, with_settings
+from twin.alerts.priority import Priority
+from twin.alerts.rulebook import Rulebook, build
+from twin.alerts.silence import stale_after_s
+from twin.errors import TwinError
+from twin.models import AlertLimit
+
+MAX_DELAY_S = 3600.0
+NEWS_FLOOR_S = 120.0  # a value that the ward still shows as current has to alarm, however late it came
+
+
+class LimitsRefused(TwinError):
+    """These limits cannot hold together."""
+
+    code = "limits_refused"
+
+    def __init__(self, wrong: Mapping[LimitKey, str]) -> None:
+        super().__init__("Some limits cannot be used: " + "; ".join(wrong.values()))
+        self.wrong = dict(wrong)
+
+
+def load_rulebook() -> Rulebook[UUID]:
+    """Return the limits in force, for every device of the registry."""
+    chosen = _chosen()
+    house = with_settings(DEFAULT_LIMITS, chosen.pop(None, []))
+    personal = {patient: with_settings(house, own) for patient, own in chosen.items() if patient is not None}
+    patients = dict(Device.objects.values_list("pk", "patient_id"))
+    return build(
+        patients=patients,
+        house=house,
+        personal=personal,
+        code_of=lambda key: by_key(key).code,
+        news_s_of=lambda key: max(stale_after_s(by_key(key).period_s), NEWS_FLOOR_S),
+    )
+
+
+def house_limits() -> tuple[Limit, ...]:
+    """Return the limits of everybody who has no own ones."""
+    return with_settings(DEFAULT_LIMITS, _chosen().get(None, []))
+
+
+def set_limits(*, patient: Patient, user: User, settings: Mapping[LimitKey, Setting | None]) -> tuple[Limit, ...]:
+    """Set limits for one patient and return all that hold now; None goes back to the house's.
+
+    The writer of readings follows within `alert_watch.RELOAD_S`. Raises LimitsRefused, with the reason by limit, when a
+    bound lies outside the metric's physical range, low is not below high, a more urgent level is not further out, or a
+    delay is negative or over an hour; then nothing is changed.
+    """
+    house = {limit.key: limit for limit in house_limits() if limit.side is not Side.EQUAL}
+    with transaction.atomic():
+        Patient.objects.select_for_update().get(
+            pk=patient.pk
+        )  # two physicians at once must not make a pair that crosses
+        rows = {
+            LimitKey(row.metric, Side(row.side), Priority(row.priority)): row
+            for row in AlertLimit.objects.filter(patient=patient)
+        }
+        before = {key: Setting(key, row.bound, row.delay_s) for key, row in rows.items()}
+        after = {**before, **{key: value for key, value in settings.items() if value is not None and key in house}}
+        for key in (key for key, value in settings.items() if value is None):
+            after.pop(key, None)
+        in_force = with_settings(house.values(), after.values())
+        if wrong := problems(in_force):
+            raise LimitsRefused(wrong)
+        _store(patient, user, before, after)
+    return in_force
+
+
+def problems(limits: Iterable[Limit]) -> dict[LimitKey, str]:
+    """Return what is wrong with limits that would hold together, as a sentence by limit."""
+    wrong: dict[LimitKey, str] = {}
+    by_metric: dict[str, list[Limit]] = defaultdict(list)
+    for limit in limits:
+        by_metric[limit.metric].append(limit)
+        measurement = by_key(limit.metric)
+        if not measurement.low <= limit.bound <= measurement.high:
+            span = f"{measurement.low:g} and {measurement.high:g} {measurement.unit_label}"
+            wrong[limit.key] = f"{measurement.label} lies between {span}"
+        elif not 0 <= limit.delay_s <= MAX_DELAY_S:
+            wrong[limit.key] = f"{measurement.label}: a delay lies between 0 and {MAX_DELAY_S:.0f} s"
+    for levels in by_metric.values():
+        for outer, inner in pairwise(_from_low_to_high(levels)):
+            if not outer.bound < inner.bound:
+                wrong.setdefault(inner.key, _crossing(outer, inner))
+    return wrong
+
+
+def _from_low_to_high(levels: Sequence[Limit]) -> list[Limit]:
+    """Sort as the bounds have to lie: urgent low, less urgent low, less urgent high, urgent high."""
+    low = sorted((limit for limit in levels if limit.side is Side.LOW), key=lambda limit: limit.priority.rank)
+    high = sorted((limit for limit in levels if limit.side is Side.HIGH), key=lambda limit: -limit.priority.rank)
+    return low + high
+
+
+def _crossing(lower: Limit, upper: Limit) -> str:
+    label = by_key(lower.metric).label
+    return (
+        f"{label}: the {upper.priority} {upper.side} limit ({upper.bound:g}) must lie above "
+        f"the {lower.priority} {lower.side} limit ({lower.bound:g})"
+    )
+
+
+def _store(patient: Patient, user: User, before: Mapping[LimitKey, Setting], after: Mapping[LimitKey, Setting]) -> None:
+    """Write what differs, with one audit event that names every change."""
+    changes = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        metric, side, priority = key
+        AlertLimit.objects.filter(patient=patient, metric=metric, side=side, priority=priority).delete()
+        if new is not None:
+            AlertLimit.objects.create(
+                patient=patient,
+                metric=metric,
+                side=side,
+                priority=priority,
+                bound=new.bound,
+                delay_s=new.delay_s,
+                set_by=user,
+            )
+        changes.append(
+            {"limit": " ".join(key), "from": old and [old.bound, old.delay_s], "to": new and [new.bound, new.delay_s]}
+        )
+    if changes:
+        record_event(
+            category=EventCategory.CLINICAL,
+            code="limits_set",
+            message="Alarm limits were set for this patient.",
+            patient=patient,
+            user=user,
+            detail={"changes": changes},
+        )
+
+
+def _chosen() -> dict[UUID | None, list[Setting]]:
+    found: dict[UUID | None, list[Setting]] = defaultdict(list)
+    for row in AlertLimit.objects.all():
+        key = LimitKey(row.metric, Side(row.side), Priority(row.priority))
+        found[row.patient_id].append(Setting(key, row.bound, row.delay_s))
+    return found

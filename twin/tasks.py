@@ -1,0 +1,19 @@
+"""What Celery runs for the twin."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from twin.services import delivery, freshness
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch_freshness() -> None:
+    """Miss what does not come: stale metrics, silent devices and gateways."""
+    freshness.watch_freshness()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def deliver_alerts() -> None:
+    """Send unseen alerts again, wake snoozed ones, escalate what nobody has taken on."""
+    delivery.deliver_alerts()
