@@ -19,10 +19,9 @@ PRIOR_MISS = 0.10  # share omitted while engaged: Vrijens, BMJ 2008
 PRIOR_DOSES = 10.0  # the prior counts as much as this many doses
 WINDOWS_DAYS = (28, 7, 3)  # each rate is drawn towards that of the next longer window
 WINDOW_PRIOR_DOSES = (10.0, 4.0, 2.0)
-WEEK_DAYS, PAUSE_MEMORY_DAYS = 7, 90
+WEEK_DAYS = 7
 SAME_PRIOR_DOSES = 12.0
 GAP_EDGES_DAYS = (1.5, 2.5, 3.5, 7.0)
-PAUSE_GAP_DAYS = 3.5  # three days without any dose lie between two intakes at least this far apart
 LAST_DELAYS = 4
 LONGEST_SHIFT_H = 3.0
 MIDDAY_MIN, EVENING_MIN = 11 * 60, 17 * 60
@@ -45,8 +44,6 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("weekend", "weekday"),
     ("same_weekday_logit", "weekday"),
     ("shift_h", "timing"),
-    ("pauses", "pauses"),
-    ("doses_a_day", "burden"),
 )
 NAMES = tuple(name for name, _ in COLUMNS)
 FACTORS = tuple(dict.fromkeys(factor for _, factor in COLUMNS))
@@ -61,8 +58,8 @@ class Known:
     week_doses: int
     week_missed: int
     gap_days: float  # since the last intake; NaN when there is none
+    last_missed: bool
     shift_h: float
-    pauses: int
 
 
 def _logit(p: FloatArray) -> FloatArray:
@@ -116,14 +113,6 @@ def _gap_days(when: FloatArray, taken: BoolArray) -> FloatArray:
     return np.asarray(np.where(np.isfinite(last), when - last, when - when[0] + 1.0))
 
 
-def _pauses(when: FloatArray, taken: BoolArray) -> FloatArray:
-    """Return how many pauses ended within `PAUSE_MEMORY_DAYS` before each dose."""
-    at = when[taken]
-    ended = at[1:][np.diff(at) >= PAUSE_GAP_DAYS]
-    recent = np.searchsorted(ended, when, side="left") - np.searchsorted(ended, when - PAUSE_MEMORY_DAYS, side="left")
-    return np.minimum(recent.astype(np.float64), 3.0)
-
-
 def _shift_h(delay_min: FloatArray, taken: BoolArray) -> FloatArray:
     """Return how much later than usual the last intakes were, hours: mean of the last four minus mean of all before."""
     known = taken & np.isfinite(delay_min)
@@ -135,14 +124,6 @@ def _shift_h(delay_min: FloatArray, taken: BoolArray) -> FloatArray:
     usual = total[seen] / np.maximum(seen, 1)
     shift = np.where(seen > LAST_DELAYS, recent - usual, 0.0) / 60.0
     return np.asarray(np.clip(shift, -LONGEST_SHIFT_H, LONGEST_SHIFT_H))
-
-
-def _doses_a_day(day: NDArray[np.int64], minute: NDArray[np.int64]) -> FloatArray:
-    """Return how many different clock times the plan has had so far."""
-    _, first = np.unique(minute, return_index=True)
-    seen = np.zeros(len(day))
-    seen[first] = 1.0
-    return np.cumsum(seen)
 
 
 def matrix(history: History) -> FloatArray:
@@ -168,8 +149,6 @@ def matrix(history: History) -> FloatArray:
         history.weekday >= 5,
         _group_logits(history.weekday, missed, usual),
         _shift_h(history.delay_min, history.taken),
-        _pauses(when, history.taken),
-        _doses_a_day(history.day, history.minute),
     ]
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
 
@@ -185,6 +164,6 @@ def known(history: History) -> Known:
         week_doses=int(week_doses[-1]),
         week_missed=int(week_missed[-1]),
         gap_days=float(_gap_days(when, history.taken)[-1]) if history.taken[:-1].any() else float("nan"),
+        last_missed=bool(missed[:-1][-1:].any()),
         shift_h=float(_shift_h(history.delay_min, history.taken)[-1]),
-        pauses=int(_pauses(when, history.taken)[-1]),
     )

@@ -8,6 +8,7 @@ else about it is real.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,17 +93,28 @@ def _pauses(rng: np.random.Generator, habit: Habit, phases: Phases, days: int) -
         day += length
 
 
-def person(rng: np.random.Generator, *, days: int, doses_per_day: int, phases: Phases | None = None) -> Person:
-    """Return one person followed for `days` days or until they stop."""
+def person(
+    rng: np.random.Generator,
+    *,
+    days: int,
+    minutes: Sequence[int],
+    first_weekday: int | None = None,
+    phases: Phases | None = None,
+) -> Person:
+    """Return one person followed for `days` days or until they stop.
+
+    minutes: due clock times, minutes after midnight. first_weekday: 0 Monday to 6 Sunday; any when None.
+    """
     phases = phases or Phases()
     habit = _habit(rng, phases)
     stop_day = 1 + int(rng.exponential(1.0 / habit.stop_per_day))
     engaged = min(days, stop_day)
     pausing, warning = _pauses(rng, habit, phases, engaged)
-    slots = np.array(SLOTS[doses_per_day])
+    slots = np.array(sorted(minutes))
     day = np.repeat(np.arange(engaged), len(slots))
     minute = np.tile(slots, engaged)
-    weekday = (day + int(rng.integers(7))) % 7
+    some_weekday = int(rng.integers(7))
+    weekday = (day + (some_weekday if first_weekday is None else first_weekday)) % 7
     spell = _spells(rng, phases, engaged)[day]
     taken = _taken(rng, phases, pausing[day], _logit(habit, spell, weekday, minute))
     delay = _delays(rng, habit, phases, warning[day], weekday)
@@ -145,5 +157,5 @@ def cohort(seed: int, people: int, *, days: int = 365, doses_per_day: int | None
     for index in range(people):
         rng = np.random.default_rng([seed, index])
         daily = doses_per_day or int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
-        made.append(person(rng, days=days, doses_per_day=daily))
+        made.append(person(rng, days=days, minutes=SLOTS[daily]))
     return made

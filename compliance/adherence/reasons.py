@@ -28,7 +28,6 @@ class Next:
 
     weekday: int
     minute: int
-    doses_a_day: int
 
 
 def _count(n: int, one: str, many: str) -> str:
@@ -39,7 +38,7 @@ def _gap(seen: Known) -> str:
     if seen.gap_days != seen.gap_days:
         return "No dose seen so far"
     if seen.gap_days < 1.5:
-        return "The last intake is less than two days ago"
+        return "The dose before was not seen" if seen.last_missed else "The dose before was taken"
     return f"The last intake is {seen.gap_days:.0f} days ago"
 
 
@@ -67,15 +66,13 @@ def sentence(factor: str, seen: Known, following: Next) -> str:
         "hour": _hour(following),
         "weekday": f"It falls on a {DAYS[following.weekday]}",
         "timing": _timing(seen),
-        "pauses": f"{_count(seen.pauses, 'pause', 'pauses')} of three days or more in the last 90 days",
-        "burden": f"{_count(following.doses_a_day, 'dose', 'doses')} a day to remember",
     }[factor]
 
 
 def reasons(prediction: Prediction, history: History, shown: int = SHOWN) -> list[Reason]:
     """Return the `shown` factors that moved the prediction most, strongest first."""
     seen = known(history)
-    following = Next(int(history.weekday[-1]), int(history.minute[-1]), len(set(history.minute.tolist())))
+    following = Next(int(history.weekday[-1]), int(history.minute[-1]))
     return [
         Reason(factor=factor, sentence=sentence(factor, seen, following), log_odds=round(log_odds, 4))
         for factor, log_odds in prediction.contributions[:shown]

@@ -1,6 +1,6 @@
 """The risk of missing the next dose: a calibrated linear model served from a small file of numbers, with exact reasons.
 
-    history -> features[18] -> standardise -> weights -> + intercept -> Platt line -> logistic -> probability
+    history -> features[16] -> standardise -> weights -> + intercept -> Platt line -> logistic -> probability
                                     |
                                     +-> contribution per factor = slope * sum of weight * (feature - mean) / scale
 
@@ -47,7 +47,7 @@ class Prediction:
 class RiskModel:
     """A linear model with a Platt line behind it (Platt 1999).
 
-    mean, scale, weights: float64[18], in the order of `features.COLUMNS`. slope, offset: calibrated log-odds = slope
+    mean, scale, weights: float64[16], in the order of `features.COLUMNS`. slope, offset: calibrated log-odds = slope
     * raw + offset. version names the weights; trained_on says with what.
     """
 
@@ -66,11 +66,11 @@ class RiskModel:
         return self.slope * self.intercept + self.offset
 
     def terms(self, rows: FloatArray) -> FloatArray:
-        """Return float64[n, 18]: what each column adds to the log-odds."""
+        """Return float64[n, 16]: what each column adds to the log-odds."""
         return np.asarray(self.slope * self.weights * (rows - self.mean) / self.scale)
 
     def probability(self, rows: FloatArray) -> FloatArray:
-        """Return float64[n] for feature rows float64[n, 18]."""
+        """Return float64[n] for feature rows float64[n, 16]."""
         return np.asarray(_logistic(self.base_logit + self.terms(rows).sum(axis=1)))
 
     def predict(self, history: History) -> Prediction:

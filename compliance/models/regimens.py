@@ -102,6 +102,7 @@ class IntakeSource(models.TextChoices):
 
     PILLBOX = "pillbox"
     MANUAL = "manual"
+    SYNTHETIC = "synthetic"  # made by a generator for a demonstration
 
 
 class Intake(models.Model):
@@ -112,7 +113,7 @@ class Intake(models.Model):
     """
 
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="intakes")
-    source = models.CharField(max_length=8, choices=IntakeSource.choices)
+    source = models.CharField(max_length=12, choices=IntakeSource.choices)
     finding = models.CharField(max_length=12, choices=[(entry.value, entry.value) for entry in Finding])
     confidence = models.FloatField()  # posterior probability of the finding; 1 for a person's word
     at = models.DateTimeField()  # event time: when it happened, not when we heard
@@ -161,6 +162,7 @@ class ScheduledDose(models.Model):
     )
     intake = models.ForeignKey(Intake, on_delete=models.SET_NULL, null=True, blank=True, related_name="doses")
     changed_at = models.DateTimeField()
+    single = models.BooleanField(default=False)  # ordered once, outside the regimen's clock times
     synthetic = models.BooleanField(default=False)  # made by a generator, not lived
 
     class Meta:

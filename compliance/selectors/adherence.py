@@ -84,9 +84,11 @@ def _moments(rows: list[ScheduledDose]) -> list[_Moment]:
 def history_before(patient: Patient, dose: ScheduledDose) -> History:
     """Return the settled doses before `dose`, and `dose` itself as the last row, as arrays.
 
-    Doses due at the same moment are one row. The last row's outcome is a placeholder that the features never read.
+    Doses due at the same moment are one row; doses ordered once say nothing about a habit and are left out. The last
+    row's outcome is a placeholder that the features never read.
     """
     settled = _doses(patient).filter(
+        single=False,
         state__in=[state.value for state in COUNTED],
         due_at__lt=dose.due_at,
         due_at__gte=dose.due_at - timedelta(days=HISTORY_DAYS),

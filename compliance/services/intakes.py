@@ -39,9 +39,9 @@ def _current_doses(patient: Patient, at: datetime) -> list[ScheduledDose]:
 
 
 def _explain(episode: Episode, doses: list[ScheduledDose]) -> tuple[Verdict, list[ScheduledDose]]:
-    """Return the verdict, and the doses it is about: those due at one moment, or all open ones taken together."""
+    """Return the verdict, and the doses it is about: all that were open, those due at one moment, or a single one."""
     by_moment = [list(group) for _, group in groupby(doses, key=lambda dose: dose.due_at)]
-    choices = by_moment if len(by_moment) == 1 else [doses, *reversed(by_moment)]
+    choices = [doses, *by_moment, *([dose] for dose in doses)]
     judged = [(judge(episode, sum(dose.regimen.dose_weight_g for dose in choice)), choice) for choice in choices]
     fitting = [entry for entry in judged if entry[0].finding is Finding.TAKEN]
     return max(fitting or judged, key=lambda entry: entry[0].confidence)
@@ -59,7 +59,8 @@ def record_pillbox_episode(*, patient: Patient, device_id: int, episode: Episode
         return None
     at = datetime.fromtimestamp(episode.opened_at, tz=UTC)
     current = _current_doses(patient, at)
-    unsettled = [dose for dose in current if dose.state in UNSETTLED]
+    # What a demonstration made up gives way to what a device saw.
+    unsettled = [dose for dose in current if dose.state in UNSETTLED or dose.synthetic]
     verdict, doses = judge(episode, UNKNOWN_DOSE_G), list[ScheduledDose]()
     if current:
         verdict, doses = _explain(episode, unsettled or current)
@@ -95,8 +96,8 @@ def _settle(intake: Intake, doses: list[ScheduledDose], now: datetime) -> list[S
         return []
     for dose in doses:
         dose.state = DoseState.TAKEN.value if intake.at <= dose.closes_at else DoseState.LATE.value
-        dose.intake, dose.changed_at = intake, now
-    ScheduledDose.objects.bulk_update(doses, ["state", "intake", "changed_at"])
+        dose.intake, dose.changed_at, dose.synthetic = intake, now, False
+    ScheduledDose.objects.bulk_update(doses, ["state", "intake", "changed_at", "synthetic"])
     return doses
 
 
@@ -146,7 +147,10 @@ def mark_taken(*, dose: ScheduledDose, user: User, now: datetime) -> Intake:
 
 @transaction.atomic
 def withdraw_intake(*, intake: Intake, user: User, now: datetime) -> None:
-    """Take an entry by hand back: its doses wait again. The entry stays, marked. Raises IntakeNotWithdrawable."""
+    """Take an entry by hand back: its doses are open, or missed, again. The entry stays, marked.
+
+    Raises IntakeNotWithdrawable.
+    """
     locked = Intake.objects.select_for_update(of=("self",)).select_related("patient").get(pk=intake.pk)
     too_old = now - locked.recorded_at > WITHDRAW_WITHIN
     if locked.source != IntakeSource.MANUAL or locked.withdrawn_at is not None or too_old:
@@ -155,7 +159,8 @@ def withdraw_intake(*, intake: Intake, user: User, now: datetime) -> None:
     locked.save(update_fields=["withdrawn_at", "withdrawn_by"])
     doses = list(locked.doses.select_for_update())
     for dose in doses:
-        dose.state, dose.intake, dose.changed_at = DoseState.PENDING.value, None, now
+        dose.state = DoseState.PENDING.value if now <= dose.closes_at else DoseState.MISSED.value
+        dose.intake, dose.changed_at = None, now
     ScheduledDose.objects.bulk_update(doses, ["state", "intake", "changed_at"])
     record_event(
         category=EventCategory.CLINICAL,

@@ -58,6 +58,7 @@ def order_single_dose(*, regimen: Regimen, due_at: datetime, local_date: date, n
     plan = regimen.plan()
     planned = PlannedDose(due_at, due_at - plan.early, due_at + plan.late, local_date)
     (row,) = _rows(regimen, [planned], now)
+    row.single = True
     ScheduledDose.objects.bulk_create([row], ignore_conflicts=True)
     return ScheduledDose.objects.get(regimen=regimen, due_at=due_at)
 
