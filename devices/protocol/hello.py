@@ -76,8 +76,12 @@ def signed_bytes(nonce: bytes, gateway_id: int) -> bytes:
 
 
 def make_hello(challenge: Challenge, *, gateway_id: int, software: str, key: Ed25519PrivateKey) -> Hello:
-    """Return the gateway's answer to a challenge."""
-    signature = key.sign(signed_bytes(bytes.fromhex(challenge["nonce"]), gateway_id))
+    """Return the gateway's answer to a challenge. Raises GatewayRefused when the challenge is not hexadecimal."""
+    try:
+        nonce = bytes.fromhex(challenge["nonce"])
+    except ValueError as error:
+        raise GatewayRefused("the server's challenge is not hexadecimal") from error
+    signature = key.sign(signed_bytes(nonce, gateway_id))
     return {"type": "hello", "gateway": gateway_id, "software": software, "signature": signature.hex()}
 
 

@@ -46,6 +46,11 @@ def test_altered_answer_is_refused(change: dict[str, object]) -> None:
         check_hello({**_hello(), **change}, nonce=NONCE, public_key=PUBLIC)  # type: ignore[typeddict-item]
 
 
+def test_challenge_that_is_not_hexadecimal_is_not_answered() -> None:
+    with pytest.raises(GatewayRefused):
+        make_hello({**CHALLENGE, "nonce": "zz"}, gateway_id=7, software="test", key=KEY)
+
+
 def test_answer_without_a_signature_is_refused() -> None:
     with pytest.raises(GatewayRefused):
         check_hello({"type": "hello", "gateway": 7}, nonce=NONCE, public_key=PUBLIC)  # type: ignore[typeddict-item]
