@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imaging.errors import CalibrationTooSmall
 from imaging.mri.maps import SMALLEST, espirit_maps, low_resolution_maps
 from imaging.mri.sampling import calibration_shape, centre, checked_kspace, sampling_mask
-from imaging.mri.sense import Sense, cg_sense
+from imaging.mri.sense import LAMDA, Sense, cg_sense
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """Magnitudes (y, x) float32, both with the zero-filled image's maximum near 1, and how they were made."""
+    """Magnitudes (y, x) float32 in the units of the k-space, and how they were made."""
 
     zero_filled: NDArray[np.float32]
     cg_sense: NDArray[np.float32]
@@ -32,7 +32,10 @@ class Reconstruction:
 
 
 def reconstruct(
-    kspace: NDArray[np.generic], progress: Progress | None = None, mask: NDArray[np.bool_] | None = None
+    kspace: NDArray[np.generic],
+    progress: Progress | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    lamda: float = LAMDA,
 ) -> Reconstruction:
     """Reconstruct one slice of k-space (coil, ky, kx) complex; `mask` (ky, kx) defaults to the points that are not
     zero.
@@ -50,9 +53,17 @@ def reconstruct(
     model = Sense(maps, torch.from_numpy(sampled.astype(np.float32)))
     scale = float(model.adjoint(measured).abs().max()) or 1.0
     zero_filled = model.adjoint(measured / scale)
-    image = cg_sense(model, measured / scale, on_iteration=lambda done, of: tell(0.3 + 0.7 * done / of, "CG-SENSE"))
+
+    def report(done: int, of: int) -> None:
+        tell(0.3 + 0.7 * done / of, "CG-SENSE")
+
+    image = cg_sense(model, measured / scale, lamda, on_iteration=report)
     return Reconstruction(
-        zero_filled.abs().numpy(), image.abs().numpy(), float(sampled.size / sampled.sum()), extent, method
+        (zero_filled.abs() * scale).numpy(),
+        (image.abs() * scale).numpy(),
+        float(sampled.size / sampled.sum()),
+        extent,
+        method,
     )
 
 

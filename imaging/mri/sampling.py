@@ -27,7 +27,7 @@ def checked_kspace(kspace: NDArray[np.generic]) -> NDArray[np.complex64]:
     coils, ky, kx = kspace.shape
     if not (1 <= coils <= MAX_COILS and 8 <= ky <= MAX_SIDE and 8 <= kx <= MAX_SIDE and kspace.size <= MAX_SAMPLES):
         raise KSpaceMalformed(f"k-space of shape {kspace.shape} is outside what a scanner makes.")
-    single = np.ascontiguousarray(kspace, dtype=np.complex64)
+    single = np.array(kspace, dtype=np.complex64, order="C")  # a copy: torch wants memory that it may write to
     if not np.isfinite(single).all():
         raise KSpaceMalformed("k-space holds values that are not finite.")
     if not single.any():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ITERATIONS = 30
 TOLERANCE = 1e-5
-LAMBDA = 0.01  # relative to k-space scaled to a zero-filled image of maximum 1
+LAMDA = 0.01  # relative to k-space scaled to a zero-filled image of maximum 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sense:
 def cg_sense(
     model: Sense,
     kspace: torch.Tensor,
-    lamda: float = LAMBDA,
+    lamda: float = LAMDA,
     iterations: int = ITERATIONS,
     on_iteration: Callable[[int, int], None] | None = None,
 ) -> torch.Tensor:

@@ -1,0 +1,84 @@
+"""`python -m imaging.agent --config FILE.json [--once]`: watch the inbox, seal what is new, upload what is sealed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from compliance.errors import DomainError
+from imaging.agent.config import AgentConfig, read_config, read_identity
+from imaging.agent.http import HttpDoor
+from imaging.agent.source import read_note
+from imaging.agent.spool import Identity, Spool
+from imaging.agent.upload import Door, deliver
+
+SEALED = ".sealed"
+LONGEST_WAIT_S = 60.0
+log = logging.getLogger("imaging.agent")
+
+
+def seal_new(config: AgentConfig, spool: Spool, identity: Identity, now_s: float) -> None:
+    """Seal every settled study folder of the inbox that carries no mark yet; a folder that cannot be sealed is marked
+    with the reason and left where it is."""
+    for folder in sorted(path for path in config.inbox.iterdir() if path.is_dir()):
+        mark = folder / SEALED
+        if mark.exists() or now_s - _last_change_s(folder) < config.settle_s:
+            continue
+        try:
+            spooled = spool.seal(folder, read_note(folder), identity)
+            mark.write_text(f"{spooled.study}\n")
+            log.info("sealed %s", spooled.study)
+        except DomainError as error:
+            mark.write_text(f"refused: {error.code}: {error.message}\n")
+            log.warning("a folder cannot be sealed: %s", error.code)
+
+
+def upload_waiting(spool: Spool, door: Door) -> bool:
+    """Upload what waits; return False when the server could not take everything and it is worth trying again."""
+    for spooled in spool.waiting():
+        try:
+            sent = deliver(spooled, door)
+            spool.forget(spooled)
+            log.info("delivered %s, %d pieces sent", spooled.study, sent)
+        except DomainError as error:
+            if not error.permanent:
+                log.warning("not taken yet: %s %s", spooled.study, error.code)
+                return False
+            spool.refuse(spooled, f"{error.code}: {error.message}")
+            log.error("refused for good: %s %s", spooled.study, error.code)
+        except OSError as error:
+            log.warning("the server cannot be reached: %s", error.strerror or error)
+            return False
+    return True
+
+
+def main() -> None:
+    """Run until told to stop, or with `--once` until the inbox is empty."""
+    parser = argparse.ArgumentParser(prog="python -m imaging.agent", description="Seal and upload studies.")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--once", action="store_true", help="stop when everything was delivered or refused")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = read_config(options.config)
+    identity = read_identity(config)
+    spool = Spool(config.spool)
+    spool.forget_drafts()
+    door = HttpDoor(config.server, identity)
+    wait_s = config.poll_s
+    while True:
+        seal_new(config, spool, identity, time.time())
+        done = upload_waiting(spool, door)
+        if options.once and done:
+            return
+        wait_s = config.poll_s if done else min(wait_s * 2, LONGEST_WAIT_S)
+        time.sleep(wait_s)
+
+
+def _last_change_s(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in folder.rglob("*")), default=folder.stat().st_mtime)
+
+
+if __name__ == "__main__":
+    main()

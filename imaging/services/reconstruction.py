@@ -1,0 +1,142 @@
+"""Turn archived k-space into two series, zero-filled and CG-SENSE, in the same units, so that they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid5
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+from numpy.typing import NDArray
+
+from compliance.models import EventCategory, User
+from compliance.services.events import record_event
+from imaging.codec.npy import read_npy
+from imaging.errors import KSpaceMalformed, StudyMalformed
+from imaging.models import ImagingJob, Instance, JobKind, Series, SeriesKind, Study, StudyState
+from imaging.mri.reconstruct import Reconstruction, reconstruct
+from imaging.mri.sampling import checked_kspace
+from imaging.services import archive, jobs, thumbnails
+from imaging.services.opening import instance_id, made_uid
+
+FULL_SCALE = 65535
+SHOWN_MAXIMUM = 1000.0  # reconstructions have arbitrary units; the brightest pixel of a study is shown as 1000
+LAMDA_LOW, LAMDA_HIGH = 0.0, 1.0
+
+
+@transaction.atomic
+def request(*, study: Study, user: User, lamda: float) -> ImagingJob:
+    """Ask for a new reconstruction with this regularisation; one that already waits or runs is returned as it is.
+
+    Raises StudyMalformed for a study without k-space or a `lamda` outside 0 to 1.
+    """
+    if not LAMDA_LOW <= lamda <= LAMDA_HIGH:
+        raise StudyMalformed(f"The regularisation lies between {LAMDA_LOW:g} and {LAMDA_HIGH:g}.")
+    if not study.series.filter(kind=SeriesKind.KSPACE).exists():
+        raise StudyMalformed("Only raw k-space can be reconstructed; these images came finished from the scanner.")
+    record_event(
+        category=EventCategory.CLINICAL,
+        code="reconstruction_requested",
+        message="A reconstruction was requested.",
+        patient=study.patient,
+        ward_id=study.gateway.ward_id,
+        user=user,
+        detail={"study": str(study.pk), "lamda": lamda},
+    )
+    job = jobs.enqueue(study=study, kind=JobKind.RECONSTRUCT, lamda=lamda)
+    jobs.announce(study)
+    return job
+
+
+def reconstruct_study(lease: jobs.Lease) -> None:
+    """Reconstruct every slice of the study of this job; doing it again replaces the two series.
+
+    Raises KSpaceMalformed, CalibrationTooSmall, ArchiveDamaged or StorageFull.
+    """
+    study = lease.job.study
+    Study.objects.filter(pk=study.pk).update(state=StudyState.RECONSTRUCTING)
+    jobs.announce(study)
+    slices = list(Instance.objects.filter(series__study=study, series__kind=SeriesKind.KSPACE))
+    results = [_one(lease, study, slice_, done, len(slices)) for done, slice_ in enumerate(slices)]
+    brightest = max(float(max(r.zero_filled.max(), r.cg_sense.max())) for r in results) or 1.0
+    drafts = [
+        _draft(study, SeriesKind.ZERO_FILLED, slices, [r.zero_filled for r in results], results, brightest),
+        _draft(study, SeriesKind.CG_SENSE, slices, [r.cg_sense for r in results], results, brightest),
+    ]
+    _store(lease, study, drafts)
+
+
+def _one(lease: jobs.Lease, study: Study, slice_: Instance, done: int, of: int) -> Reconstruction:
+    kspace = checked_kspace(read_npy(archive.load(study, f"{slice_.pk}.npy")))
+    mask = _mask(study, slice_)
+    return reconstruct(
+        kspace,
+        lambda fraction, stage: lease.keep((done + fraction) / of, f"slice {done + 1} of {of}: {stage}"),
+        mask=mask,
+        lamda=lease.job.lamda,
+    )
+
+
+def _mask(study: Study, slice_: Instance) -> NDArray[np.bool_] | None:
+    name = f"{slice_.pk}.mask.npy"
+    if not archive.has(study, name):
+        return None
+    mask = read_npy(archive.load(study, name)).astype(np.bool_)
+    if mask.shape != (slice_.rows, slice_.columns):
+        raise KSpaceMalformed("The sampling mask has another shape than its k-space.")
+    return mask
+
+
+def _draft(
+    study: Study,
+    kind: SeriesKind,
+    slices: Sequence[Instance],
+    images: Sequence[NDArray[np.float32]],
+    results: Sequence[Reconstruction],
+    brightest: float,
+) -> tuple[Series, list[Instance]]:
+    """Archive the pixels of one series and return its rows, not yet stored."""
+    series_id = uuid5(study.pk, f"series {kind}")
+    number = 1 if kind == SeriesKind.ZERO_FILLED else 2
+    series = Series(id=series_id, study=study, kind=kind, series_uid=made_uid(series_id), number=number, modality="MR")
+    series.description = str(kind.label)
+    # The window is the same for both series, or the comparison would compare windows.
+    window = (
+        float(np.percentile(np.concatenate([r.cg_sense.ravel() for r in results]), 99.5)) / brightest * SHOWN_MAXIMUM
+    )
+    rows = []
+    for slice_, image, result in zip(slices, images, results, strict=True):
+        instance = Instance(id=instance_id(study, f"{kind} {slice_.number}"), series=series, number=slice_.number)
+        instance.sop_uid = made_uid(instance.pk)
+        instance.rows, instance.columns = image.shape
+        instance.slope = SHOWN_MAXIMUM / FULL_SCALE
+        instance.window_centre, instance.window_width = window / 2, max(window, 1.0)
+        instance.note = f"{result.acceleration:.1f}x undersampled, maps: {result.maps}"
+        levels = np.round(image / brightest * FULL_SCALE).astype("<u2")
+        archive.store_pixels(study, str(instance.pk), levels.tobytes())
+        rows.append(instance)
+    thumbnails.make(study, series, rows)
+    return series, rows
+
+
+@transaction.atomic
+def _store(lease: jobs.Lease, study: Study, drafts: Sequence[tuple[Series, list[Instance]]]) -> None:
+    lease.finish()
+    study.series.filter(kind__in=[SeriesKind.ZERO_FILLED, SeriesKind.CG_SENSE]).delete()
+    for series, instances in drafts:
+        series.save(force_insert=True)
+        Instance.objects.bulk_create(instances)
+    study.state, study.ready_at = StudyState.READY, timezone.now()
+    study.reason_code = study.reason = ""
+    study.save(update_fields=["state", "ready_at", "reason_code", "reason"])
+    record_event(
+        category=EventCategory.CLINICAL,
+        code="study_reconstructed",
+        message="A study was reconstructed: zero-filled and CG-SENSE.",
+        patient=study.patient,
+        ward_id=study.gateway.ward_id,
+        gateway_id=study.gateway_id,
+        detail={"study": str(study.pk), "lamda": lease.job.lamda},
+    )
+    jobs.announce(study)
