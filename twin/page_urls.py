@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from twin.dashboard import routes as dashboard
-from twin.views import patient, ward
+from twin.views import alerts, limits, patient, ward
 
 app_name = "twin"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,5 +18,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("patients/<uuid:patient_id>/history/", patient.patient_history, name="patient_history"),
     path("patients/<uuid:patient_id>/panels/devices/", patient.devices_panel, name="devices_panel"),
     path("patients/<uuid:patient_id>/panels/timeline/", patient.timeline_panel, name="timeline_panel"),
+    path("patients/<uuid:patient_id>/panels/alerts/", alerts.alerts_panel, name="alerts_panel"),
+    path("patients/<uuid:patient_id>/limits/", limits.limits, name="limits"),
+    path("alerts/", alerts.alert_list, name="alerts"),
+    path("alerts/<int:alert_id>/", alerts.alert_detail, name="alert"),
+    path("alerts/<int:alert_id>/acknowledge/", alerts.acknowledge, name="alert_acknowledge"),
+    path("alerts/<int:alert_id>/snooze/", alerts.snooze, name="alert_snooze"),
+    path("alerts/<int:alert_id>/resolve/", alerts.resolve, name="alert_resolve"),
+    path("alerts/<int:alert_id>/reopen/", alerts.reopen, name="alert_reopen"),
     *dashboard.urlpatterns,
 ]

@@ -40,12 +40,14 @@ export function every(seconds, task) {
   document.addEventListener("visibilitychange", () => document.hidden || task());
 }
 
-/** Keep the text of every `[data-age]` element (data-age is a time) true. */
-export function keepAges(scope = document) {
-  every(1, () => {
-    for (const element of scope.querySelectorAll("[data-age]")) {
-      const text = ageText(now() - Number(element.dataset.age));
-      if (element.textContent !== text) element.textContent = text;
-    }
-  });
+/** Make the text of every `[data-age]` (its value is a time) and every `[data-clock]` element true. */
+export function tellTimes(scope = document) {
+  for (const element of scope.querySelectorAll("[data-age]")) {
+    const text = ageText(now() - Number(element.dataset.age));
+    if (element.textContent !== text) element.textContent = text;
+  }
+  for (const element of scope.querySelectorAll("[data-clock]")) {
+    const text = clockText(Number(element.dataset.clock));
+    if (element.textContent !== text) element.textContent = text;
+  }
 }

@@ -3,7 +3,7 @@
 import { shortcut } from "./keyboard.js";
 import { Live } from "./live.js";
 import { alertSentence, announce } from "./live-announce.js";
-import { clockText, every, keepAges, now } from "./live-clock.js";
+import { every, now, tellTimes } from "./live-clock.js";
 import { EcgSweep } from "./ecg.js";
 import { Strips } from "./strip.js";
 import { refreshTiles, showReading } from "./tile.js";
@@ -96,9 +96,7 @@ for (const button of document.querySelectorAll(HOURS)) {
   if (button.dataset.hours.length === 1) shortcut(button.dataset.hours, () => button.click());
 }
 
-document.body.addEventListener("htmx:afterSwap", (event) => {
-  for (const time of event.target.querySelectorAll("[data-clock]")) time.textContent = clockText(Number(time.dataset.clock));
-});
+document.body.addEventListener("htmx:afterSwap", (event) => tellTimes(event.target));
 // An answer that did not come is said, with a way to try again; the old content never poses as new.
 for (const failure of ["htmx:responseError", "htmx:sendError"]) {
   document.body.addEventListener(failure, (event) => {
@@ -112,9 +110,10 @@ for (const failure of ["htmx:responseError", "htmx:sendError"]) {
   });
 }
 
-refreshTiles(page);
-keepAges();
-every(1, () => refreshTiles(page));
-every(1, () => strips?.dirty());
+every(1, () => {
+  refreshTiles(page);
+  tellTimes();
+  strips?.dirty();
+});
 every(30, () => refreshPanel("devices"));
 if (strips) load(strips.view.from, strips.view.to);

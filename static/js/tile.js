@@ -4,6 +4,7 @@ import { ageText, now, valueText } from "./live-clock.js";
 
 const TILE = "[data-tile]";
 const SHOWN = "[data-shown]";
+const STALE = "–"; // the age beside it says why
 const AGE = "[data-tile-age]";
 
 /** Put a reading into every tile of `scope` that shows its metric. Older readings change nothing. */
@@ -29,7 +30,7 @@ export function refreshTile(tile, fade = false) {
   const age = now() - Number(t);
   const stale = age > Number(fresh);
   tile.classList.toggle("stale", stale);
-  let text = stale ? "–" : valueText(Number(value), Number(decimals));
+  let text = stale ? STALE : valueText(Number(value), Number(decimals));
   if (!stale && second && secondValue !== undefined) text += `/${valueText(Number(secondValue), Number(decimals))}`;
   if (shown.textContent !== text) {
     shown.textContent = text;

@@ -2,7 +2,7 @@
 
 import { Live } from "./live.js";
 import { alertSentence, announce } from "./live-announce.js";
-import { clockText, every, keepAges, now } from "./live-clock.js";
+import { every, now, tellTimes } from "./live-clock.js";
 import { drawSpark } from "./spark.js";
 import { refreshTiles, showReading } from "./tile.js";
 
@@ -96,7 +96,7 @@ async function fetchBoard() {
 function dress(row) {
   refreshTiles(row);
   drawSparks(row);
-  for (const time of row.querySelectorAll("[data-clock]")) time.textContent = clockText(Number(time.dataset.clock));
+  tellTimes(row);
 }
 
 function drawSparks(row) {
@@ -122,7 +122,9 @@ function take(delta) {
     remember(delta.patient, reading);
     const newest = row.querySelector("[data-newest]");
     if (newest && reading.t > Number(newest.dataset.age)) newest.dataset.age = reading.t;
-    if (!newest || row.querySelector(".dot.off")) refresh(delta.patient); // the first sign of life of something silent
+    const silent = row.querySelector(`.dot.off[data-device="${reading.device}"]`);
+    if (silent) silent.classList.remove("off"); // heard again; the row is fetched once for the words
+    if (silent || !newest) refresh(delta.patient);
   }
 }
 
@@ -204,7 +206,9 @@ new Live("/ws/ward/", JSON.parse(document.querySelector("#cursors").textContent)
   .start();
 
 rows().forEach(dress);
-keepAges();
-every(1, () => refreshTiles(board));
+every(1, () => {
+  refreshTiles(board);
+  tellTimes();
+});
 every(SPARK_EVERY_S, () => rows().forEach(drawSparks));
 loadSparks();

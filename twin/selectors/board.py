@@ -20,6 +20,7 @@ from devices.services.telemetry import store
 from devices.telemetry.store import Reading
 from twin.alerts.priority import Priority
 from twin.models import Alert, AlertState
+from twin.selectors.alerts import alerts_for
 from twin.selectors.signs import Sign, signs_of
 from twin.selectors.vitals import GLANCE, Tile, by_device_and_metric, tiles_of
 
@@ -135,8 +136,7 @@ def _devices(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, list[Device]
 
 def _alerts(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, list[Alert]]:
     """Return unresolved alerts by patient: open before handled, then by priority, then the one that waited longest."""
-    visible = within_scope(Alert.objects.select_related("acknowledged_by"), scope_for(user, "twin.view_alert"))
-    unresolved = visible.filter(patient__in=patient_ids).exclude(state=AlertState.RESOLVED)
+    unresolved = alerts_for(user).filter(patient__in=patient_ids).exclude(state=AlertState.RESOLVED)
     grouped: dict[UUID, list[Alert]] = defaultdict(list)
     for alert in sorted(unresolved, key=lambda a: (_rank(a), Priority(a.priority).rank, a.raised_at)):
         grouped[alert.patient_id].append(alert)

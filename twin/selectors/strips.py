@@ -7,11 +7,12 @@ range).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from devices.kinds.registry import KINDS, by_key
 from devices.models import Device
+from twin.alerts.limits import Limit, Side
 from twin.selectors.vitals import fresh_for_s
 
 Band = tuple[float | None, float | None]
@@ -44,6 +45,18 @@ def strips_for(devices: Sequence[Device], bands: Mapping[str, Band]) -> list[dic
     measured = {m.key for device in devices for m in KINDS[device.kind].measurements}
     strips = [_strip(key, bands.get(key)) for key in _SHAPES if key in measured]
     return [*strips, {"form": "alarms", "label": "Alarms", "height": 52, "domain": (0, 1)}]
+
+
+def bands_of(limits: Iterable[Limit]) -> dict[str, Band]:
+    """Return by metric the range in which no alarm is raised: from the highest lower to the lowest upper limit."""
+    low: dict[str, float] = {}
+    high: dict[str, float] = {}
+    for limit in limits:
+        if limit.side is Side.LOW:
+            low[limit.metric] = max(low.get(limit.metric, limit.bound), limit.bound)
+        elif limit.side is Side.HIGH:
+            high[limit.metric] = min(high.get(limit.metric, limit.bound), limit.bound)
+    return {metric: (low.get(metric), high.get(metric)) for metric in low.keys() | high.keys()}
 
 
 def keys_of(strips: Sequence[Mapping[str, object]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -23,8 +24,9 @@ from twin.selectors.history import (
     window_of,
 )
 from twin.selectors.signs import signs_of
-from twin.selectors.strips import keys_of, strips_for
+from twin.selectors.strips import bands_of, keys_of, strips_for
 from twin.selectors.vitals import by_device_and_metric, tiles_of
+from twin.services.limits import load_rulebook
 
 # Panels that other subjects render, in the order in which they matter: name, heading, right.
 PANELS = (
@@ -41,7 +43,9 @@ def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = patient_or_404(request, patient_id)
     devices = list(patient.devices.select_related("gateway"))
     readings = store().latest([device.pk for device in devices])
-    strips = strips_for(devices, {})
+    book = load_rulebook()
+    limits = chain.from_iterable(book.tables.get(patient.pk, book.tables[None]))
+    strips = strips_for(devices, bands_of(limits))
     context = {
         "patient": patient,
         "age": patient.age_years(timezone.localdate()),
