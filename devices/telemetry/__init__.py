@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devices.telemetry.batch import READING, ReadingBatch, StoredWindow, Waveform, newest
+from devices.telemetry.batch import READING, ReadingBatch, StoredWindow, Waveform, newest, newest_rows, series_keys
 from devices.telemetry.store import Reading, TelemetryStore, Written
 
 __all__ = [
@@ -17,7 +17,9 @@ __all__ = [
     "Waveform",
     "Written",
     "newest",
+    "newest_rows",
     "open_store",
+    "series_keys",
 ]
 
 

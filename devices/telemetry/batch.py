@@ -51,16 +51,25 @@ class StoredWindow(NamedTuple):
     bitmap: int
 
 
-def newest(readings: NDArray[np.void]) -> NDArray[np.void]:
-    """Return the newest reading of every (device, metric) by (t, seq), sorted by device and metric.
+def series_keys(readings: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Return device << 32 | metric of each reading: uint64[n]."""
+    return readings["device"].astype(np.uint64) << np.uint64(32) | readings["metric"].astype(np.uint64)
 
-    readings: READING[n] in any order; returns READING[m], m <= n.
+
+def newest_rows(readings: NDArray[np.void]) -> NDArray[np.intp]:
+    """Return the row of the newest reading of every (device, metric) by (t, seq), sorted by device and metric.
+
+    Equal (t, seq) means the same reading; the value breaks the tie all the same, so that the order is total.
     """
-    if len(readings) == 0:
-        return readings
-    key = readings["device"].astype(np.uint64) << np.uint64(32) | readings["metric"].astype(np.uint64)
-    order = np.lexsort((readings["seq"], readings["t"], key))
-    ordered = key[order]
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    tops: NDArray[np.void] = readings[order[last]]
+    keys = series_keys(readings)
+    order = np.lexsort((readings["value"], readings["seq"], readings["t"], keys))
+    ordered = keys[order]
+    last = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+    return order[last]
+
+
+def newest(readings: NDArray[np.void]) -> NDArray[np.void]:
+    """Return those readings themselves: READING[m], m <= n."""
+    tops: NDArray[np.void] = readings[newest_rows(readings)]
     return tops
