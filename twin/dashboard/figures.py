@@ -71,7 +71,7 @@ def bars(labels: Sequence[str], values: Sequence[float], unit: str, shown: Seque
     figure.update_layout(**_layout(height=max(150, 44 + 30 * len(labels))), bargap=0.35, showlegend=False)
     figure.update_xaxes(title={"text": unit}, rangemode="tozero", nticks=4, range=[0, max([*values, 1e-12]) * 1.25])
     figure.update_yaxes(
-        autorange="reversed",
+        range=[len(labels) - 0.5, -0.5],  # the first on top
         showgrid=False,
         tickmode="array",
         tickvals=list(range(len(labels))),

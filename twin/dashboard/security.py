@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from dash import Output, html
+from django.utils import timezone
 
 from compliance.models import Event, EventCategory, User
 from devices.models import Gateway
+from devices.selectors import is_up
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
 from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
 from twin.selectors.analytics import Filters
-from twin.selectors.security import ATTACKS, SIGN_IN, SecuritySummary, is_up, security_summary
+from twin.selectors.security import ATTACKS, SIGN_IN, SecuritySummary, security_summary
 
 TOP = 10
 QUIET = "Nothing was refused in this period."
@@ -29,8 +32,8 @@ page.layout = frame(
     "security-tiles",
     card("Events over time", "by category", graph("security-time", "Events over time, by category"), span="span-8"),
     card("By code", "most frequent first", graph("security-codes", "Events by code"), span="span-4"),
+    card("Newest events", "times in UTC", html.Div(id="security-events"), span="span-8"),
     card("Gateways", "active ones", html.Div(id="security-gateways"), span="span-4"),
-    card("Newest events", "", html.Div(id="security-events"), span="span-8"),
 )
 
 
@@ -90,24 +93,35 @@ def _codes(summary: SecuritySummary) -> Figure:
 
 
 def _gateways(gateways: list[Gateway]) -> Component:
+    now = timezone.now()
+    up = {gateway: is_up(gateway, now) for gateway in gateways}
     rows = [
         (
             gateway.name,
             gateway.ward.name,
-            html.Span([html.Span(className="dot" if is_up(gateway) else "dot off"), _state(gateway)], className="row"),
+            html.Span(className="dot" if up[gateway] else "dot off"),
+            _state(gateway, now),
         )
-        for gateway in sorted(gateways, key=is_up)
+        for gateway in sorted(gateways, key=lambda gateway: up[gateway])
     ]
-    return table(("Gateway", "Ward", "State"), rows, empty="No gateway stands on a ward that you may see.")
+    return table(("Gateway", "Ward", "", "State"), rows, empty="No gateway stands on a ward that you may see.")
 
 
-def _state(gateway: Gateway) -> str:
-    return "up" if is_up(gateway) else f"silent since {words.moment(gateway.last_seen_at or gateway.connected_at)}"
+def _state(gateway: Gateway, now: datetime) -> str:
+    heard = gateway.last_seen_at
+    return "up" if is_up(gateway, now) else f"silent, last heard {words.moment(heard, now)}"
 
 
 def _newest(summary: SecuritySummary) -> Component:
+    now = timezone.now()
     rows = [
-        (words.moment(event.at), _words(event.code), event.message, _where(event, summary.device_names), event.count)
+        (
+            html.Time(words.moment(event.at, now)),
+            _words(event.code),
+            event.message,
+            _where(event, summary.device_names),
+            event.count,
+        )
         for event in summary.newest
     ]
     return table(("Time", "What", "", "Where", "Times"), rows, numbers=(4,), empty=QUIET)

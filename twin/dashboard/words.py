@@ -32,9 +32,14 @@ def data(value: float) -> tuple[str, str]:
 
 def share(part: float, whole: float) -> str:
     """Return a share in per cent, or a dash where there is no whole."""
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    return f"{percent:.1f} %" if percent >= 1 or not part else f"{percent:.2g} %"
 
 
-def moment(at: datetime | None) -> str:
-    """Return a UTC time of day with its date."""
-    return f"{at:%d %b %H:%M:%S} UTC" if at else "never"
+def moment(at: datetime | None, now: datetime) -> str:
+    """Return a UTC time, with its date unless that is today's."""
+    if at is None:
+        return "never"
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M:%S}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
@@ -11,10 +11,10 @@ from django.utils import timezone
 from compliance.models import Event, EventCategory, User
 from compliance.selectors import scope_for, within_scope
 from devices.models import Device, DeviceState, Gateway, GatewayState
+from devices.selectors import is_up
 from twin.selectors.analytics import Bucket, Filters, bucket_start
 
-NEWEST = 60  # rows of the table
-SILENT_AFTER = timedelta(seconds=90)  # a gateway that has not been heard for so long counts as down
+NEWEST = 30  # rows of the table
 ATTACKS = ("frame_forged", "frame_replayed")
 SIGN_IN = ("sign_in_failed", "sign_in_locked")
 
@@ -42,13 +42,7 @@ class SecuritySummary:
     @property
     def gateways_down(self) -> list[Gateway]:
         """Gateways that should be heard and are not."""
-        return [gateway for gateway in self.gateways if not is_up(gateway)]
-
-
-def is_up(gateway: Gateway) -> bool:
-    """Tell whether an active gateway is connected and was heard lately."""
-    heard = gateway.last_seen_at or gateway.connected_at
-    return gateway.connected_at is not None and heard is not None and heard > timezone.now() - SILENT_AFTER
+        return [gateway for gateway in self.gateways if not is_up(gateway, timezone.now())]
 
 
 def events_for(user: User, filters: Filters) -> QuerySet[Event]:
