@@ -70,7 +70,7 @@ export class Live {
       if (this.connections++) this.emit("reconnected", message);
     }
     if (message.type === "delta") message.readings.forEach((r) => this.remember(r.device, r.seq));
-    if (message.type === "waveform") this.remember(message.device, message.seq);
+    if (message.type === "mark") this.socket.send(JSON.stringify(message)); // tells the server that this page still reads
     if (message.type === "revoked") {
       this.show("revoked", message.reason);
       this.stop();
