@@ -28,6 +28,13 @@ def test_keys_come_from_the_file_or_from_files_beside_it(write_config: Write) ->
     assert config.tls() is None
 
 
+def test_example_of_the_documentation_is_a_configuration(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "add-a-device.md"
+    path = tmp_path / "gateway.json"
+    path.write_text(page.read_text().split("```json\n")[1].split("```")[0])
+    assert load(path).plant.entry == "package.module:build"
+
+
 def test_private_key_may_be_pem(write_config: Write) -> None:
     path, key = write_config(), Ed25519PrivateKey.generate()
     path.with_name("gateway.key").write_bytes(pem(key))
