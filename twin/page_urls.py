@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from twin.dashboard import routes as dashboard
-from twin.views import alerts, limits, patient, ward
+from twin.views import alerts, limits, patient, ward, whatif
 
 app_name = "twin"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -20,6 +20,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("patients/<uuid:patient_id>/panels/timeline/", patient.timeline_panel, name="timeline_panel"),
     path("patients/<uuid:patient_id>/panels/alerts/", alerts.alerts_panel, name="alerts_panel"),
     path("patients/<uuid:patient_id>/limits/", limits.limits, name="limits"),
+    path("patients/<uuid:patient_id>/what-if/", whatif.what_if, name="what_if"),
+    path("patients/<uuid:patient_id>/what-if/run/", whatif.what_if_run, name="what_if_run"),
     path("alerts/", alerts.alert_list, name="alerts"),
     path("alerts/<int:alert_id>/", alerts.alert_detail, name="alert"),
     path("alerts/<int:alert_id>/acknowledge/", alerts.acknowledge, name="alert_acknowledge"),

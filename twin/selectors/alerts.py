@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -40,6 +40,58 @@ def by_urgency(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     rank = Case(*[When(priority=p.value, then=Value(p.rank)) for p in Priority], output_field=IntegerField())
     handled = Case(When(state=AlertState.OPEN, then=Value(0)), default=Value(1), output_field=IntegerField())
     return alerts.annotate(rank=rank, handled=handled).order_by("handled", "rank", "-raised_at")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """What a list shows. Anything unknown in a URL falls back to the default, so that an old link still opens."""
+
+    history: bool = False
+    priority: Priority | None = None
+    patient: UUID | None = None
+
+    @classmethod
+    def read(cls, asked: Mapping[str, str]) -> AlertFilter:
+        """Return the filter in a query such as `show=history&priority=high&patient=<uuid>`."""
+        try:
+            patient = UUID(asked.get("patient", ""))
+        except ValueError:
+            patient = None
+        priority = asked.get("priority", "")
+        return cls(asked.get("show") == "history", Priority(priority) if priority in set(Priority) else None, patient)
+
+    @property
+    def narrowed(self) -> bool:
+        """Tell whether something is left out on purpose."""
+        return self.priority is not None or self.patient is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An alert as shown to one person."""
+
+    alert: Alert
+    may_act: bool
+
+
+def filtered(alerts: QuerySet[Alert], asked: AlertFilter) -> QuerySet[Alert]:
+    """Return the alerts that a list shows, in its order."""
+    if asked.priority:
+        alerts = alerts.filter(priority=asked.priority)
+    if asked.patient:
+        alerts = alerts.filter(patient_id=asked.patient)
+    return history_of(alerts) if asked.history else by_urgency(alerts.exclude(state=AlertState.RESOLVED))
+
+
+def history_of(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Keep what is over, the newest first."""
+    return alerts.filter(state=AlertState.RESOLVED).order_by("-resolved_at", "-pk")
+
+
+def cards_for(user: User, alerts: Iterable[Alert]) -> list[Card]:
+    """Return the alerts with whether `user` may act on each."""
+    scope = scope_for(user, ACKNOWLEDGE)
+    return [Card(alert, alert.unresolved and scope.covers(alert.policy_resource())) for alert in alerts]
 
 
 def recipients_of(patient_ids: Iterable[UUID], at: datetime | None = None) -> dict[UUID, list[Recipient]]:

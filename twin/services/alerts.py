@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,16 +19,7 @@ from twin.alerts.priority import Priority
 from twin.live.messages import AlertMessage
 from twin.models import Alert, AlertState, AlertStep, StepKind
 from twin.selectors.alerts import recipients_of
-
-try:
-    from twin.services.live import publish_alert
-except ImportError:
-
-    def publish_alert(message: AlertMessage) -> None:
-        log.warning("not live yet")
-
-
-log = logging.getLogger(__name__)
+from twin.services.live import publish_alert
 
 
 class Key(NamedTuple):

@@ -15,11 +15,11 @@ from devices.kinds.registry import by_key
 from devices.models import Device
 from twin.alerts.defaults import DEFAULT_LIMITS
 from twin.alerts.limits import Limit, LimitKey, Setting, Side, with_settings
-from twin.alerts.priority import Priority
 from twin.alerts.rulebook import Rulebook, build
 from twin.alerts.silence import stale_after_s
 from twin.errors import TwinError
 from twin.models import AlertLimit
+from twin.selectors.limits import house_limits, own_settings, settings_by_patient
 
 MAX_DELAY_S = 3600.0
 NEWS_FLOOR_S = 120.0  # a value that the ward still shows as current has to alarm, however late it came
@@ -37,7 +37,7 @@ class LimitsRefused(TwinError):
 
 def load_rulebook() -> Rulebook[UUID]:
     """Return the limits in force, for every device of the registry."""
-    chosen = _chosen()
+    chosen = settings_by_patient()
     house = with_settings(DEFAULT_LIMITS, chosen.pop(None, []))
     personal = {patient: with_settings(house, own) for patient, own in chosen.items() if patient is not None}
     patients = dict(Device.objects.values_list("pk", "patient_id"))
@@ -48,11 +48,6 @@ def load_rulebook() -> Rulebook[UUID]:
         code_of=lambda key: by_key(key).code,
         news_s_of=lambda key: max(stale_after_s(by_key(key).period_s), NEWS_FLOOR_S),
     )
-
-
-def house_limits() -> tuple[Limit, ...]:
-    """Return the limits of everybody who has no own ones."""
-    return with_settings(DEFAULT_LIMITS, _chosen().get(None, []))
 
 
 def set_limits(*, patient: Patient, user: User, settings: Mapping[LimitKey, Setting | None]) -> tuple[Limit, ...]:
@@ -67,11 +62,7 @@ def set_limits(*, patient: Patient, user: User, settings: Mapping[LimitKey, Sett
         Patient.objects.select_for_update().get(
             pk=patient.pk
         )  # two physicians at once must not make a pair that crosses
-        rows = {
-            LimitKey(row.metric, Side(row.side), Priority(row.priority)): row
-            for row in AlertLimit.objects.filter(patient=patient)
-        }
-        before = {key: Setting(key, row.bound, row.delay_s) for key, row in rows.items()}
+        before = own_settings(patient)
         after = {**before, **{key: value for key, value in settings.items() if value is not None and key in house}}
         for key in (key for key, value in settings.items() if value is None):
             after.pop(key, None)
@@ -147,11 +138,3 @@ def _store(patient: Patient, user: User, before: Mapping[LimitKey, Setting], aft
             user=user,
             detail={"changes": changes},
         )
-
-
-def _chosen() -> dict[UUID | None, list[Setting]]:
-    found: dict[UUID | None, list[Setting]] = defaultdict(list)
-    for row in AlertLimit.objects.all():
-        key = LimitKey(row.metric, Side(row.side), Priority(row.priority))
-        found[row.patient_id].append(Setting(key, row.bound, row.delay_s))
-    return found

@@ -57,3 +57,11 @@ def make_batch(*rows: tuple[object, str, float, float], received_at: float | Non
         readings[i] = (getattr(device, "pk", device), by_key(metric).code, int(t * 1000), t, value)
     newest = max((row[2] for row in rows), default=time.time())
     return ReadingBatch(readings, received_at=newest + 0.5 if received_at is None else received_at)
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[dict[str, object]]:
+    """What browsers were told."""
+    messages: list[dict[str, object]] = []
+    monkeypatch.setattr("twin.services.alerts.publish_alert", messages.append)
+    return messages
