@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def connect() -> None:
     """Connect every handler; called once from AppConfig.ready."""
-    from twin import handlers_alerts
+    from twin import handlers_alerts, handlers_imaging
 
     handlers_alerts.connect()
+    handlers_imaging.connect()

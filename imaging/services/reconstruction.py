@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from compliance.models import EventCategory, User
+from compliance.models import EventCategory
 from compliance.services.events import record_event
 from imaging.codec.npy import read_npy
-from imaging.errors import KSpaceMalformed, StudyMalformed
-from imaging.models import ImagingJob, Instance, JobKind, Series, SeriesKind, Study, StudyState
+from imaging.errors import KSpaceMalformed
+from imaging.models import Instance, Series, SeriesKind, Study, StudyState
 from imaging.mri.reconstruct import Reconstruction, reconstruct
 from imaging.mri.sampling import checked_kspace
 from imaging.services import archive, jobs, thumbnails
@@ -22,31 +22,6 @@ from imaging.services.opening import instance_id, made_uid
 
 FULL_SCALE = 65535
 SHOWN_MAXIMUM = 1000.0  # reconstructions have arbitrary units; the brightest pixel of a study is shown as 1000
-LAMDA_LOW, LAMDA_HIGH = 0.0, 1.0
-
-
-@transaction.atomic
-def request(*, study: Study, user: User, lamda: float) -> ImagingJob:
-    """Ask for a new reconstruction with this regularisation; one that already waits or runs is returned as it is.
-
-    Raises StudyMalformed for a study without k-space or a `lamda` outside 0 to 1.
-    """
-    if not LAMDA_LOW <= lamda <= LAMDA_HIGH:
-        raise StudyMalformed(f"The regularisation lies between {LAMDA_LOW:g} and {LAMDA_HIGH:g}.")
-    if not study.series.filter(kind=SeriesKind.KSPACE).exists():
-        raise StudyMalformed("Only raw k-space can be reconstructed; these images came finished from the scanner.")
-    record_event(
-        category=EventCategory.CLINICAL,
-        code="reconstruction_requested",
-        message="A reconstruction was requested.",
-        patient=study.patient,
-        ward_id=study.gateway.ward_id,
-        user=user,
-        detail={"study": str(study.pk), "lamda": lamda},
-    )
-    job = jobs.enqueue(study=study, kind=JobKind.RECONSTRUCT, lamda=lamda)
-    jobs.announce(study)
-    return job
 
 
 def reconstruct_study(lease: jobs.Lease) -> None:

@@ -13,7 +13,7 @@ from compliance.views.access import patient_or_404, require, visible_or_404
 from imaging import selectors
 from imaging.errors import StudyMalformed
 from imaging.models import Instance, Series, SeriesKind, Study
-from imaging.services import viewing
+from imaging.services import orders, viewing
 
 NIL = UUID(int=0)
 
@@ -57,15 +57,13 @@ def progress(request: HttpRequest, study_id: UUID) -> HttpResponse:
 @require_POST
 def reconstruct(request: HttpRequest, study_id: UUID) -> HttpResponse:
     """Ask a worker for a new reconstruction with the chosen regularisation."""
-    from imaging.services import reconstruction
-
     study = _study(request, study_id)
     user = require(request, "imaging.reconstruct_study", study)
     try:
         lamda = float(request.POST.get("lamda", ""))
     except ValueError as error:
         raise StudyMalformed("Choose how strongly to regularise.") from error
-    reconstruction.request(study=study, user=user, lamda=lamda)
+    orders.order_reconstruction(study=study, user=user, lamda=lamda)
     return redirect("imaging:viewer", study.pk)
 
 

@@ -57,7 +57,7 @@ def test_archive_holds_no_plaintext(spool, dicom_folder, identity, door, run_job
     study_id = send(spool, dicom_folder, identity, door)
     run_jobs()
     files = list(archive.folder_of(Study.objects.get(pk=study_id)).iterdir())
-    assert len(files) == 4
+    assert len(files) == 6  # for each image the file, its pixels and a thumbnail
     assert not any(b"DICM" in path.read_bytes() for path in files)
 
 
