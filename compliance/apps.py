@@ -9,3 +9,9 @@ class ComplianceConfig(AppConfig):
     """The compliance application."""
 
     name = "compliance"
+
+    def ready(self) -> None:
+        """Connect the handlers."""
+        from compliance import handlers
+
+        handlers.connect()

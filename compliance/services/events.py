@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -31,8 +32,8 @@ def record_event(
 ) -> Event:
     """Store the fact and return it.
 
-    With `fold`, the same code from the same device or gateway within a minute adds to the count of the row that is there,
-    so that an attacker cannot fill the disk.
+    With `fold`, the same code from the same device, gateway or person within a minute adds to the count of the row that
+    is there, so that an attacker cannot fill the disk.
     """
     log.info("event %s %s device=%s gateway=%s", category, code, device_id, gateway_id)
     with transaction.atomic():
@@ -42,6 +43,7 @@ def record_event(
                 device_id=device_id,
                 gateway_id=gateway_id,
                 patient=patient,
+                user=user,
                 at__gte=timezone.now() - FOLD_WITHIN,
             ).first()
             if recent is not None:
@@ -61,6 +63,6 @@ def record_event(
         )
 
 
-def record_error(error: DomainError, *, category: EventCategory, **where: object) -> Event:
+def record_error(error: DomainError, *, category: EventCategory, **where: Any) -> Event:
     """Store a refused input under the code of its error, folded."""
-    return record_event(category=category, code=error.code, message=error.message, fold=True, **where)  # type: ignore[arg-type]
+    return record_event(category=category, code=error.code, message=error.message, fold=True, **where)
