@@ -5,6 +5,7 @@ const SEARCH = "[data-search]";
 const ROW = "[data-row]:not([hidden])";
 const ROW_FOCUS = "[data-row-focus]";
 const ACKNOWLEDGE = "[data-acknowledge]";
+const ALARM_PANEL = '[data-panel="alerts"]';
 const SWITCH = "#shortcuts-on";
 const KEY = "medtwin-shortcuts";
 
@@ -28,10 +29,10 @@ function step(by) {
   next?.querySelector(ROW_FOCUS)?.focus();
 }
 
-/** Acknowledge in the row that has the focus, or the first alarm of a page that has no rows. */
+/** Acknowledge in the row that has the focus, or the first alarm of one patient's page; never a row nobody chose. */
 function acknowledge() {
   const row = document.activeElement?.closest("[data-row]");
-  const scope = row ?? (document.querySelector(ROW) ? null : document);
+  const scope = row ?? document.querySelector(ALARM_PANEL);
   scope?.querySelector(ACKNOWLEDGE)?.click();
 }
 

@@ -12,9 +12,18 @@ export function announce(text, priority = "low") {
   setTimeout(() => line.remove(), 20_000);
 }
 
-/** The sentence for one alert message, or an empty string when it needs no saying. */
-export function alertSentence(alert, name) {
+const known = new Map(); // alert id -> state last said
+
+/** Announce an alert message once per state: the server repeats what nobody has seen, people need not hear it twice. */
+export function announceAlert(alert, name) {
+  if (known.get(alert.id) === alert.state) return;
+  known.set(alert.id, alert.state);
+  announce(alertSentence(alert, name), alert.state === "open" ? alert.priority : "low");
+}
+
+/** The sentence for one alert message. */
+function alertSentence(alert, name) {
   if (alert.state === "open") return `${alert.priority} alarm. ${name}: ${alert.message}`;
   if (alert.state === "acknowledged") return `${name}: acknowledged by ${alert.acknowledged_by ?? "someone"}`;
-  return `${name}: ${alert.message} ${alert.state}`;
+  return `${name}: ${alert.message}, ${alert.state}`;
 }

@@ -71,6 +71,7 @@ export class Live {
     }
     if (message.type === "delta") message.readings.forEach((r) => this.remember(r.device, r.seq));
     if (message.type === "mark") this.socket.send(JSON.stringify(message)); // tells the server that this page still reads
+    if (message.type === "mark") this.socket.send(JSON.stringify({ type: "mark", n: message.n })); // read up to here
     if (message.type === "revoked") {
       this.show("revoked", message.reason);
       this.stop();

@@ -1,8 +1,9 @@
 // One patient's twin: live values, strips, ECG and panels over one socket.
 
+import { reportShown } from "./alert-shown.js";
 import { shortcut } from "./keyboard.js";
 import { Live } from "./live.js";
-import { alertSentence, announce } from "./live-announce.js";
+import { announceAlert } from "./live-announce.js";
 import { every, now, tellTimes } from "./live-clock.js";
 import { EcgSweep } from "./ecg.js";
 import { Strips } from "./strip.js";
@@ -73,11 +74,11 @@ function reload() {
   if (strips) strips.ask();
 }
 
-new Live(`/ws/patient/${page.dataset.patient}/`, data("cursors"))
+const live = new Live(`/ws/patient/${page.dataset.patient}/`, data("cursors"))
   .on("delta", take)
   .on("waveform", (block) => block.metric === "ecg" && ecg?.add(block))
   .on("alert", (alert) => {
-    announce(alertSentence(alert, page.dataset.name), alert.state === "open" ? alert.priority : "low");
+    announceAlert(alert, page.dataset.name);
     ["alerts", "timeline"].forEach(refreshPanel);
     reload();
   })
@@ -97,6 +98,7 @@ for (const button of document.querySelectorAll(HOURS)) {
 }
 
 document.body.addEventListener("htmx:afterSwap", (event) => tellTimes(event.target));
+reportShown(live);
 // An answer that did not come is said, with a way to try again; the old content never poses as new.
 for (const failure of ["htmx:responseError", "htmx:sendError"]) {
   document.body.addEventListener(failure, (event) => {

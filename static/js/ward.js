@@ -1,7 +1,8 @@
 // The ward board: rows stay true and in order of urgency without taking the focus or the mouse's target away.
 
+import { reportShown } from "./alert-shown.js";
 import { Live } from "./live.js";
-import { alertSentence, announce } from "./live-announce.js";
+import { announce, announceAlert } from "./live-announce.js";
 import { every, now, tellTimes } from "./live-clock.js";
 import { drawSpark } from "./spark.js";
 import { refreshTiles, showReading } from "./tile.js";
@@ -177,8 +178,9 @@ board.addEventListener("click", (event) => {
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const row = event.target.closest(ROW);
   if (!row) return;
-  if (event.detail.successful) refresh(row.dataset.patient);
-  else announce(`Not acknowledged. ${row.dataset.name}'s alarm is still open.`, "high");
+  if (event.detail.successful) return refresh(row.dataset.patient);
+  announce(`Not acknowledged. ${row.dataset.name}'s alarm is still open.`, "high");
+  row.querySelector("[data-failed]").hidden = false;
 });
 document.querySelector(SEARCH).addEventListener("input", sift);
 document.querySelector(SEARCH).addEventListener("keydown", (event) => {
@@ -194,17 +196,18 @@ for (const button of document.querySelectorAll(FILTER)) {
   });
 }
 
-new Live("/ws/ward/", JSON.parse(document.querySelector("#cursors").textContent))
+const live = new Live("/ws/ward/", JSON.parse(document.querySelector("#cursors").textContent))
   .on("delta", take)
   .on("alert", (alert) => {
     const row = rowOf(alert.patient);
-    if (row && alert.state !== "resolved") announce(alertSentence(alert, row.dataset.name), alert.state === "open" ? alert.priority : "low");
+    if (row) announceAlert(alert, row.dataset.name);
     refresh(alert.patient);
   })
   .on("notice", (notice) => refresh(notice.patient))
   .on("reconnected", fetchBoard)
   .start();
 
+reportShown(live, board);
 rows().forEach(dress);
 every(1, () => {
   refreshTiles(board);

@@ -77,7 +77,7 @@ def _strip(key: str, band: Band | None) -> dict[str, object]:
         "height": height,
         "fresh_for_s": fresh_for_s(measurement),
     }
-    if band is not None:
+    if band is not None and form != "span":  # a limit of the systolic value says nothing about the bar
         strip["band"] = band
     if key in _WITH:
         strip["with"] = _WITH[key]

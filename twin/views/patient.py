@@ -27,6 +27,7 @@ from twin.selectors.signs import signs_of
 from twin.selectors.strips import bands_of, keys_of, strips_for
 from twin.selectors.vitals import by_device_and_metric, tiles_of
 from twin.services.limits import load_rulebook
+from twin.services.prediction import latest_prediction
 
 # Panels that other subjects render, in the order in which they matter: name, heading, right.
 PANELS = (
@@ -63,11 +64,12 @@ def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 
 @require_GET
 def patient_history(request: HttpRequest, patient_id: UUID) -> JsonResponse:
-    """Answer series and alarms of a window: `?keys=glucose,heart_rate&from=..&to=..` in s since the Unix epoch."""
+    """Answer series, alarms and the forecast for a window: `?keys=glucose,heart_rate&from=..&to=..` in s since the Unix epoch."""
     patient = patient_or_404(request, patient_id)
     window = window_of(request.GET.dict())
     alarms = alarms_of(patient, window) if request.user.has_perm("twin.view_alert", patient) else []
-    return JsonResponse({"bucket_s": window.bucket_s, "series": series_of(patient, window), "alarms": alarms})
+    answer = {"bucket_s": window.bucket_s, "series": series_of(patient, window), "alarms": alarms}
+    return JsonResponse({**answer, "prediction": latest_prediction(patient)})
 
 
 @require_GET
