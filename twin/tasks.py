@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from twin.services import delivery, freshness
+from twin.services import delivery, freshness, prediction
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -17,3 +17,9 @@ def watch_freshness() -> None:
 def deliver_alerts() -> None:
     """Send unseen alerts again, wake snoozed ones, escalate what nobody has taken on."""
     delivery.deliver_alerts()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def refresh_predictions() -> None:
+    """Look an hour ahead for everyone whose glucose is measured."""
+    prediction.refresh_predictions()

@@ -19,6 +19,8 @@ MG_DL_PER_MMOL_L = 18.016
 MMOL_PER_G = 1000.0 / 180.156  # glucose
 MU_PER_U = 1000.0
 STEP_MIN = 1.0
+STABLE = 0.8  # step times rate; the rule itself diverges beyond 2.8
+MOST_PARTS = 64
 
 
 class Compartment(IntEnum):
@@ -42,13 +44,16 @@ class Inputs:
     """What enters during one step: all float64[n] or a number.
 
     basal_u_per_h runs through the step. carbs_g and bolus_u arrive at its start. resistance scales insulin action
-    downwards: 1 is the person at rest, 1.2 an early morning, 0.8 an hour of sport.
+    downwards: 1 is the person at rest, 1.2 an early morning, 0.8 an hour of sport. unexplained_mmol_per_min is
+    glucose that appears (or, negative, vanishes) for reasons outside the model; an estimator finds it, an emulator
+    leaves it zero.
     """
 
     basal_u_per_h: Floats | float = 0.0
     carbs_g: Floats | float = 0.0
     bolus_u: Floats | float = 0.0
     resistance: Floats | float = 1.0
+    unexplained_mmol_per_min: Floats | float = 0.0
 
 
 @dataclass(slots=True)
@@ -104,6 +109,19 @@ def step(state: Floats, p: Parameters, inputs: Inputs, dt_min: float = STEP_MIN)
     start = state.copy()
     start[Compartment.GUT_1] += p.bioavailability * np.multiply(inputs.carbs_g, MMOL_PER_G)
     start[Compartment.DEPOT_1] += np.multiply(inputs.bolus_u, MU_PER_U)
+    # Insulin action is a rate: a large bolus makes the system stiffer than the step, which then is divided.
+    fastest = float(start[Compartment.ACTION_TRANSPORT : Compartment.ACTION_DISPOSAL + 1].max(initial=0.0))
+    parts = min(int(np.ceil(dt_min * fastest / STABLE)) or 1, MOST_PARTS)
+    end = start
+    for _ in range(parts):
+        end = _runge_kutta(end, p, inputs, dt_min / parts)
+    unexplained = np.multiply(inputs.unexplained_mmol_per_min, dt_min)
+    # An estimate must never take more glucose out of the blood than is there.
+    end[Compartment.ACCESSIBLE] += np.maximum(unexplained, -0.5 * end[Compartment.ACCESSIBLE])
+    return np.asarray(end)
+
+
+def _runge_kutta(start: Floats, p: Parameters, inputs: Inputs, dt_min: float) -> Floats:
     basal, resistance = inputs.basal_u_per_h, inputs.resistance
     k1 = derivative(start, p, basal, resistance)
     k2 = derivative(start + 0.5 * dt_min * k1, p, basal, resistance)

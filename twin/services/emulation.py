@@ -141,8 +141,9 @@ def _write(
     config = {
         "gateway_id": gateway.pk,
         "server": server,
-        "private_key_file": str(place / "private.key"),
-        "queue": str(place / "queue.sqlite3"),
+        "private_key_file": "private.key",
+        "queue": "queue.sqlite3",
+        "interval_s": 0.5,
         "devices": [
             {"device_id": d.pk, "kind": d.kind, "epoch": d.epoch, "key_hex": device_key(d).hex()} for d in devices
         ],

@@ -1,0 +1,35 @@
+"""What the model expects next, as stored: one row per patient and metric, replaced at each refresh."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from compliance.models import Patient
+from compliance.policy import Resource
+
+
+class Prediction(models.Model):
+    """Percentiles of an ensemble of simulated courses. A prediction is never a reading and raises no alarm."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="predictions")
+    metric = models.CharField(max_length=32)  # key in devices.kinds
+    made_at = models.DateTimeField()  # the present that it starts from: device time of the newest reading
+    step_s = models.FloatField()  # seconds between two points; the first lies at made_at
+    low = models.JSONField()  # 5th percentile, metric's unit, one number for each point
+    middle = models.JSONField()  # median
+    high = models.JSONField()  # 95th percentile
+    members = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["patient", "metric"], name="prediction_once_per_metric")
+        ]
+
+    def __str__(self) -> str:
+        return f"prediction of {self.metric} at {self.made_at:%Y-%m-%d %H:%M:%S}"
+
+    def policy_resource(self) -> Resource:
+        """Return what the policy judges."""
+        return self.patient.policy_resource()
