@@ -87,7 +87,8 @@ class Agent:
             try:
                 await self._connect_once()
             except* INTERRUPTIONS as interrupted:
-                log.warning("event=disconnected reason=%r %s", _first(interrupted), self._state())
+                level = logging.INFO if self._stop.is_set() else logging.WARNING
+                log.log(level, "event=disconnected reason=%r %s", str(_first(interrupted)), self._state())
             # Full jitter, so that a ward's gateways do not all return in the same instant after an outage.
             most_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0**self._failures)
             self._failures = min(self._failures + 1, 10)

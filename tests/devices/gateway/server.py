@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -41,8 +42,8 @@ class Ward:
         self.port = 0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Ward]:
-        async with serve(self._meet, "127.0.0.1", self.port) as server:
+    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Ward]:
+        async with serve(self._meet, "127.0.0.1", self.port, ssl=tls) as server:
             self.port = server.sockets[0].getsockname()[1]
             yield self
 

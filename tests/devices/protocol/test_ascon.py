@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.errors import FrameForged
+from devices.protocol import ascon
 from devices.protocol.ascon import AeadBackend, backend, best_backend
 from devices.protocol.ascon.numpy_batch import NumpyBackend
 
@@ -137,5 +138,11 @@ def test_small_batches_take_the_plain_way_and_agree() -> None:
     assert NumpyBackend().seal_batch(*columns) == NumpyBackend(small_batch=99).seal_batch(*columns)
 
 
-def test_best_backend_is_the_compiled_one_where_numba_is_installed() -> None:
-    assert best_backend().name == "numba"
+@pytest.mark.parametrize(
+    ("absent", "best"), [(set(), "numba"), ({"numba"}, "numpy"), ({"numba", "numpy"}, "python")], ids=str
+)
+def test_best_backend_is_the_fastest_that_is_installed(
+    absent: set[str], best: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ascon, "find_spec", lambda name: None if name in absent else object())
+    assert best_backend().name == best
