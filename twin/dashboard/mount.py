@@ -64,10 +64,11 @@ class HouseDash(Dash):
         shared = {name: text.replace(f"/analytics/{self.slug}/{OWN_SUITES}", SUITES) for name, text in parts.items()}
         context = {
             "page": self,
-            # Dash escapes what it writes here; none of it comes from a request.
+            # Dash escapes what it writes here; none of it comes from a request. It names plotly.js once for every
+            # application in the process, and each script must run once.
             "entry": mark_safe(parts["app_entry"]),  # noqa: S308
             "config": mark_safe(shared["config"]),  # noqa: S308
-            "scripts_html": mark_safe(shared["scripts"]),  # noqa: S308
+            "scripts_html": mark_safe("\n".join(dict.fromkeys(shared["scripts"].split("\n")))),  # noqa: S308
             "renderer": mark_safe(parts["renderer"]),  # noqa: S308
             "filters": Filters.read(request.META.get("QUERY_STRING"), self.period),
             "periods": PERIODS.values(),
