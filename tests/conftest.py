@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
+(_HOME / "static").mkdir()  # where production keeps collected files; WhiteNoise warns when it is absent
 os.environ["MEDTWIN_HOME"] = str(_HOME)
 os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"  # here, not in pyproject: that would be read before this file
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -181,3 +182,13 @@ def _fresh_telemetry() -> Iterator[None]:
     with psycopg.connect(settings.TELEMETRY_URL, autocommit=True) as database:
         if database.execute("select to_regclass('reading')").fetchone() != (None,):
             database.execute("truncate reading, latest, waveform, replay")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_alert_watch() -> Iterator[None]:
+    """Let the process forget the devices it watched: their ids come again with other patients."""
+    yield
+    import sys
+
+    if watching := sys.modules.get("twin.services.alert_watch"):
+        watching.alert_watch.forget()

@@ -6,6 +6,7 @@ is one alert, not one per metric.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -66,9 +67,18 @@ def find_missing(
     gateway_seen: gateway id -> time of its last sign of life, s; one that is absent was never heard and is not missed.
     labels: metric key -> name for people.
     """
-    lost_gateways = {gateway for gateway, seen in gateway_seen.items() if now - seen > GATEWAY_LOST_S}
+    devices = list(watched)
+    allowed_s: dict[int, float] = {}  # a gateway is as quiet as the most talkative of its devices
+    for device in devices:
+        if device.newest:
+            allowed_s[device.gateway] = min(allowed_s.get(device.gateway, math.inf), _allowed_s(device))
+    lost_gateways = {
+        gateway
+        for gateway, seen in gateway_seen.items()
+        if now - seen > max(GATEWAY_LOST_S, allowed_s.get(gateway, math.inf))
+    }
     found: dict[tuple[P, int | None, str], Missing[P]] = {}
-    for device in watched:
+    for device in devices:
         for missing in _of_device(device, lost_gateways, gateway_seen, now, labels):
             found.setdefault((missing.patient, missing.device, missing.rule), missing)
     return list(found.values())
@@ -84,8 +94,7 @@ def _of_device(
         what = f"No connection to {device.gateway_label}: all its devices are silent"
         seen = gateway_seen[device.gateway]
         yield Missing(device.patient, None, rule, "", Priority.MEDIUM, what, seen)
-    elif _lost(device, now):
-        last = max(device.newest.values())
+    elif now - (last := max(device.newest.values())) > _allowed_s(device):
         yield Missing(
             device.patient, device.device, DEVICE_LOST, "", Priority.MEDIUM, f"{device.label}: no readings", last
         )
@@ -97,10 +106,10 @@ def _of_device(
             )
 
 
-def _lost(device: Watched[P], now: float) -> bool:
+def _allowed_s(device: Watched[P]) -> float:
+    """Return for how long the device may say nothing at all; without end when all it reports comes with events."""
     periods = [device.periods_s[metric] for metric in device.newest if metric in device.periods_s]
-    allowed = max(LOST_PERIODS * min(periods, default=0.0), LOST_FLOOR_S)
-    return bool(periods) and now - max(device.newest.values()) > allowed
+    return max(LOST_PERIODS * min(periods, default=math.inf), LOST_FLOOR_S)
 
 
 def _stale(device: Watched[P], now: float) -> list[str]:

@@ -274,6 +274,12 @@ def test_lost_gateway_speaks_for_all_its_devices():
     assert missing(*devices, gateway_seen={9: T0 - 600}) == {(None, "gateway_lost:9")}
 
 
+def test_gateway_with_slow_devices_only_may_be_quiet():
+    cgm = Watched(1, "CGM", "Ada", 9, "Gateway 9", {"glucose": 300.0}, {"glucose": T0 - 290})
+    assert missing(cgm, gateway_seen={9: T0 - 290}) == set()
+    assert missing(cgm, gateway_seen={9: T0 - 1000}) == {(None, "gateway_lost:9")}
+
+
 def test_what_has_never_come_is_not_missed():
     assert missing(monitor({})) == set()
 
