@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0
 MAX_ANSWER_BYTES = 256 * 1024
 # What a network, a restarting server or a wrong answer may throw at a gateway; anything else is a mistake of ours.
-INTERRUPTIONS = (OSError, WebSocketException, GatewayRefused, QueueUnusable, msgspec.MsgspecError)
+# (RecursionError: what msgspec raises for JSON that is nested too deeply.)
+INTERRUPTIONS = (OSError, WebSocketException, GatewayRefused, QueueUnusable, msgspec.MsgspecError, RecursionError)
 
 
 class Agent:

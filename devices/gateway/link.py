@@ -110,9 +110,10 @@ class Session:
         batches = await asyncio.to_thread(self._next_batches, self._due(room), room)
         if not batches:
             return 0
-        headers, frames = await asyncio.to_thread(self._seal, batches)
+        ours = await asyncio.to_thread(self._bury_strangers, batches)
+        headers, frames = await asyncio.to_thread(self._seal, ours)
         now = time.monotonic()
-        for batch, header in zip(batches, headers, strict=True):
+        for batch, header in zip(ours, headers, strict=True):
             self._flights[header.device, header.counter] = Flight(batch.id, now)
         for message in _messages(frames):
             await self._socket.send(message)
@@ -130,6 +131,14 @@ class Session:
         fresh = self._queue.after(self._last_id, room - len(found))
         self._last_id = fresh[-1].id if fresh else self._last_id
         return found + fresh
+
+    def _bury_strangers(self, batches: list[Batch]) -> list[Batch]:
+        """Return the batches whose devices are still in the configuration; the others wait among the dead letters."""
+        for batch in batches:
+            if batch.device not in self._seals:
+                log.error("event=device_unknown device=%d", batch.device)
+                self._queue.bury(batch.id, "device_not_configured", "The device was taken out of the configuration.")
+        return [batch for batch in batches if batch.device in self._seals]
 
     def _seal(self, batches: list[Batch]) -> tuple[list[Header], list[bytes]]:
         seals = [self._seals[batch.device] for batch in batches]
@@ -170,6 +179,7 @@ class Session:
             "event=frame_refused device=%d code=%s permanent=%s", nack["device"], nack["code"], nack["permanent"]
         )
         if nack["permanent"] and nack["code"] not in RESENDABLE:
+            self._refusals.pop(flight.batch_id, None)
             await asyncio.to_thread(self._queue.bury, flight.batch_id, nack["code"], nack["message"])
             return
         times = self._refusals[flight.batch_id] = self._refusals.get(flight.batch_id, 0) + 1
@@ -201,7 +211,8 @@ def _messages(frames: list[bytes]) -> Iterator[bytes]:
             gathered, size = [], 0
         gathered.append(frame)
         size += len(frame) + 2
-    yield join_frames(gathered)
+    if gathered:
+        yield join_frames(gathered)
 
 
 def _type_of(text: str | bytes) -> str:

@@ -15,7 +15,8 @@ from devices.gateway import agent as agent_module
 from devices.gateway import link
 from devices.gateway.agent import Agent
 from devices.gateway.config import load
-from devices.protocol.frames import Header
+from devices.gateway.queue import Batch, DiskQueue
+from devices.protocol.frames import FrameKind, Header
 from tests.devices.gateway.conftest import DEVICE_KEYS, PUBLIC
 from tests.devices.gateway.server import Decide, Ward, until
 
@@ -111,6 +112,15 @@ async def test_permanently_refused_batch_goes_to_the_dead_letters(write_config: 
     assert dead == [(8, "frame_epoch_unknown", "no")]
 
 
+async def test_batches_of_a_device_that_left_the_configuration_are_kept_aside(write_config: Write) -> None:
+    queue = DiskQueue(write_config().with_name("queue.sqlite3"), [99])
+    queue.append([Batch(99, FrameKind.READINGS, b"old")], {})
+    queue.close()
+    async with ward_and_agent(write_config, ack_all) as (ward, agent):
+        await until(lambda: len(ward.acked) > 10)
+        assert agent.queue.depth().dead == 1
+
+
 @pytest.mark.parametrize(
     "nack", [{"code": "store_unavailable", "permanent": False}, {"code": "frame_replayed", "permanent": True}]
 )
@@ -160,6 +170,7 @@ async def test_server_that_comes_late_gets_everything(write_config: Write) -> No
     [
         ['{"type": "refused", "code": "gateway_refused", "message": "quarantined"}'],
         ["not json"],
+        ["[" * 100_000],
         ['{"type": "challenge", "nonce": "zz", "server_time": 0}'],
         ['{"type": "challenge", "nonce": "00", "server_time": 0}', '{"type": "refused", "code": "c", "message": "m"}'],
         ['{"type": "challenge", "nonce": "00", "server_time": 0}', '{"type": "welcome", "credit": "all"}'],

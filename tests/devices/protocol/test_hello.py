@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.errors import GatewayRefused
 from devices.protocol.hello import Challenge, Hello, check_hello, make_hello, signed_bytes
@@ -44,6 +46,19 @@ def test_answer_of_another_key_is_refused() -> None:
 def test_altered_answer_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(GatewayRefused):
         check_hello({**_hello(), **change}, nonce=NONCE, public_key=PUBLIC)  # type: ignore[typeddict-item]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["type", "gateway", "software", "signature"]), json_values))
+def test_no_answer_crashes_the_check(hello: dict[str, object]) -> None:
+    with pytest.raises(GatewayRefused):
+        check_hello(hello, nonce=NONCE, public_key=PUBLIC)  # type: ignore[arg-type]
 
 
 def test_challenge_that_is_not_hexadecimal_is_not_answered() -> None:
