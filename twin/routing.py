@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-browser_routes: list[URLPattern] = []
+from twin.consumers import browser_socket
+
+browser_routes: list[URLPattern] = [
+    path("ws/ward/", browser_socket),  # type: ignore[arg-type]
+    path("ws/patient/<uuid:patient_id>/", browser_socket),  # type: ignore[arg-type]
+]

@@ -2,6 +2,11 @@
 
 Cursors make reconnecting gapless: for each device the highest `seq` the page has seen. A page that comes back says
 `{"type": "resume", "cursors": {"12": 3456}}` and is sent every later reading from the store before live deltas go on.
+(The ward page is sent the newest of every metric instead: it shows no history.)
+
+Marks keep memory bounded: the server cannot see whether a browser still reads, so it sends `{"type": "mark", "n": 3}`
+after every few dozen kilobytes, the page sends it back as it is, and a page that is too far behind is told nothing
+more until it has caught up; then it is served from the store.
 """
 
 from __future__ import annotations
@@ -70,6 +75,27 @@ class Notice(TypedDict):
     type: Literal["notice"]
     patient: str
     panel: str  # alerts, medication, images, devices, timeline, prediction
+
+
+class Mark(TypedDict):
+    """Send me back as I am: then the server knows that everything before was read."""
+
+    type: Literal["mark"]
+    n: int
+
+
+class Resume(TypedDict):
+    """From a page: the highest `seq` it has of each device (by id, as text)."""
+
+    type: Literal["resume"]
+    cursors: dict[str, int]
+
+
+class Shown(TypedDict):
+    """From a page: this alert is on the screen now."""
+
+    type: Literal["shown"]
+    alert: int
 
 
 class Revoked(TypedDict):
