@@ -6,7 +6,7 @@ import { clockText, valueText } from "./live-clock.js";
 export const FONT = "12px system-ui, sans-serif";
 export const FONT_STRONG = "600 13px system-ui, sans-serif";
 const STEPS_S = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
-const HOLLOW_EVERY_PX = 5;
+const HOLLOW_EVERY_PX = 12; // dense series would turn into a string of beads
 
 /** Times of the ticks of an axis from `from` to `to`, about `gap` pixels apart. */
 export function timeTicks(from, to, width, gap = 90) {

@@ -272,7 +272,7 @@ def test_devices_panel_says_who_is_heard_and_who_is_not(sign_in, patient) -> Non
     store_readings(make_device(patient, label="Bedside"), "heart_rate", [(1, 70)])
     make_device(patient, "smart_pillbox", "Pillbox")
     html = sign_in("administrator").get(f"/patients/{patient.pk}/panels/devices/").content.decode()
-    states = re.findall(r"<strong>(\w+)</strong>.*?dot (\w*)\"></span> ([\w ]+)<", html, re.S)
+    states = re.findall(r"<strong>(\w+)</strong>.*?dot (\w*)\"></span> ([\w ]+?) <", html, re.S)
     assert states == [("Bedside", "", "connected"), ("Pillbox", "off", "not heard")]
 
 

@@ -24,7 +24,7 @@ GLANCE = (
     "line_pressure",
 )
 SECOND = {"bp_systolic": "bp_diastolic"}
-_LABELS = {"bp_systolic": "Blood pressure"}
+_LABELS = {"bp_systolic": "Pressure"}
 SPARK_S = 3 * 3600
 SPARK_POINTS = 120
 

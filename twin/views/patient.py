@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import chain
+from typing import NamedTuple
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -29,11 +30,22 @@ from twin.selectors.vitals import by_device_and_metric, tiles_of
 from twin.services.limits import load_rulebook
 from twin.services.prediction import latest_prediction
 
-# Panels that other subjects render, in the order in which they matter: name, heading, right.
+
+class Panel(NamedTuple):
+    """A part of the page that fetches itself from `panels/<name>/`, for those who hold the right."""
+
+    name: str
+    title: str
+    right: str
+    place: str
+
+
 PANELS = (
-    ("alerts", "Alarms", "twin.view_alert"),
-    ("medication", "Medication today", "compliance.view_adherence"),
-    ("images", "Images", "imaging.view_study"),
+    Panel("alerts", "Alarms", "twin.view_alert", "urgent"),
+    Panel("medication", "Medication today", "compliance.view_adherence", "today"),
+    Panel("images", "Images", "imaging.view_study", "today"),
+    Panel("devices", "Devices", "devices.view_device", "around"),
+    Panel("timeline", "Timeline", "compliance.view_patient", "around"),
 )
 HOURS_SHOWN = (1, 3, 12, 24)
 
@@ -52,7 +64,7 @@ def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "age": patient.age_years(timezone.localdate()),
         "tiles": tiles_of(devices, by_device_and_metric(readings), time.time()),
         "has_ecg": any(device.kind == "vital_signs_monitor" for device in devices),
-        "panels": [(name, title) for name, title, right in PANELS if request.user.has_perm(right, patient)],
+        "panels": [panel for panel in PANELS if request.user.has_perm(panel.right, patient)],
         "may_ask_what_if": request.user.has_perm("twin.run_what_if", patient),
         "strips": strips,
         "keys": keys_of(strips),
@@ -64,7 +76,7 @@ def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 
 @require_GET
 def patient_history(request: HttpRequest, patient_id: UUID) -> JsonResponse:
-    """Answer series, alarms and the forecast for a window: `?keys=glucose,heart_rate&from=..&to=..` in s since the Unix epoch."""
+    """Answer series, alarms and the forecast: `?keys=glucose,heart_rate&from=..&to=..`, s since the Unix epoch."""
     patient = patient_or_404(request, patient_id)
     window = window_of(request.GET.dict())
     alarms = alarms_of(patient, window) if request.user.has_perm("twin.view_alert", patient) else []
