@@ -31,7 +31,7 @@ _RIGHT = np.array([[[19], [61], [1], [10], [7]], [[28], [39], [6], [17], [41]]],
 _LEFT = np.uint64(64) - _RIGHT
 _NEXT = np.array([1, 2, 3, 4, 0])
 _PADS = [b"\x01" + bytes(RATE_BYTES - 1 - rest) for rest in range(RATE_BYTES)]
-# Below this many frames the array calls cost more than the plain Python does (measured: 2 ms against 0.3 ms a frame).
+# A small batch takes some 2 ms whatever its size, plain Python some 0.25 ms for each frame.
 SMALL_BATCH = 8
 
 
@@ -124,7 +124,7 @@ def _crypt(state: Words, padded: _Padded, *, opening: bool) -> Words:
         out[where] = block ^ rate
         last = padded.blocks[active] == step + 1
         if opening:
-            # The state takes the plaintext in; behind the text's end it keeps its own bytes and the pad is added.
+            # The state takes the ciphertext in; behind the text's end it keeps its own bytes, and the pad is added.
             keep = np.where(last[:, None], ~masks[active], np.uint64(0))
             state[:2, active] = ((rate & keep) ^ block).T
         else:
