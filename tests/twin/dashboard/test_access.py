@@ -123,7 +123,8 @@ def test_plotly_is_sent_compressed_and_kept(client, cast):
     page = client.get(address("energy")).content.decode()
     (name,) = re.findall(r'src="(/analytics/assets/plotly/[^"]+)"', page)
     answer = client.get(name, headers={"Accept-Encoding": "gzip, br"})
-    assert (answer["Content-Encoding"], answer["Vary"]) == ("gzip", "Accept-Encoding")
+    assert answer["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in answer["Vary"]
     assert "immutable" in answer["Cache-Control"]
     assert len(answer.content) < 1_600_000 < 4_000_000 < len(client.get(name).content)
 

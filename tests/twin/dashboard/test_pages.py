@@ -1,0 +1,129 @@
+"""What the callbacks answer: figures with values, words where there is nothing, and a sentence when reading fails."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.db import OperationalError
+
+from twin.dashboard import adherence, energy, figures, mount, security, words
+from twin.selectors.analytics import PERIODS, Filters
+
+pytestmark = pytest.mark.django_db
+FILL = {"energy": energy.fill, "security": security.fill, "adherence": adherence.fill}
+
+
+@pytest.fixture
+def on_behalf_of(rf):
+    """Run callbacks as a person, as the view does."""
+    held = []
+
+    def act(user):
+        request = rf.get("/")
+        request.user = user
+        held.append(mount._request.set(request))
+
+    yield act
+    for token in reversed(held):
+        mount._request.reset(token)
+
+
+@pytest.mark.parametrize("page", FILL)
+def test_a_page_without_data_says_so(cast, on_behalf_of, page):
+    on_behalf_of(cast["nurse"])
+    problem, *parts = FILL[page]("", None)
+    assert problem is None
+    empty = [part for part in parts if isinstance(part, figures.go.Figure)]
+    assert empty
+    assert all(figure.layout.annotations[0].text.startswith("No") and not figure.data for figure in empty)
+
+
+def test_the_energy_page_shows_the_sums(cast, on_behalf_of, device):
+    on_behalf_of(cast["nurse"])
+    _, tiles, over_time, _seal, per_message, per_patient, _devices = energy.fill("?period=30d", None)
+    assert tiles[0].children[1].children[0] == "4"
+    assert sum(sum(bar.y) for bar in over_time.data) == pytest.approx(4.0)
+    assert list(per_message.data[0].x) == pytest.approx([200.0, 200.0])
+    assert list(per_patient.data[0].customdata) == ["Ada Byron"]
+
+
+def test_the_security_page_shows_the_events(cast, on_behalf_of, device):
+    on_behalf_of(cast["nurse"])
+    _, tiles, over_time, codes, _gateways, newest = security.fill("?period=30d", None)
+    assert tiles[0].children[1].children == ["3"]
+    assert sum(sum(bar.y) for bar in over_time.data) == 4
+    assert dict(zip(codes.data[0].customdata, codes.data[0].x, strict=True)) == {
+        "frame forged": 3,
+        "reading not finite": 1,
+    }
+    assert "Refused at ours" in str(newest)
+
+
+def test_the_adherence_page_says_that_its_risk_is_synthetic(cast, on_behalf_of, device):
+    on_behalf_of(cast["nurse"])
+    _, _tiles, pdc, _on_time, _missed, risk, table = adherence.fill("?period=30d", None)
+    assert list(pdc.data[0].x) == pytest.approx([200 / 3])
+    assert list(risk.data[0].x) == [0, 0, 0, 1, 0]
+    assert "synthetic training data" in str(adherence.page.layout).lower()
+    assert "synthetic training data" in str(table)
+
+
+def test_a_database_that_cannot_be_read_is_said_and_figures_stay(cast, on_behalf_of, monkeypatch):
+    def broken(*_):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(energy, "energy_summary", broken)
+    on_behalf_of(cast["nurse"])
+    problem, *parts = energy.fill("", None)
+    assert "could not be read" in problem.children
+    assert {type(part).__name__ for part in parts} == {"NoUpdate"}
+
+
+def test_long_names_are_cut_on_the_axis_and_whole_in_the_label():
+    figure = figures.bars(["x" * 40], [1.0], "J", ["1 J"])
+    assert len(figure.layout.yaxis.ticktext[0]) == 22
+    assert figure.data[0].customdata[0] == "x" * 40
+
+
+def test_no_series_wears_an_alarm_colour_or_the_violet_of_simulation():
+    tokens = {"#b3121d", "#c8141f", "#7d5700", "#f2b807", "#00667f", "#22b8d6", "#6d3fc0", "#b79bf2"}
+    assert not tokens & {tone.lower() for tone in figures.TONES}
+    assert len(set(figures.TONES)) == len(figures.TONES)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0, "0 J"), (3.2e-8, "32 nJ"), (4.5e-5, "45 µJ"), (0.0382, "38.2 mJ"), (1.5, "1.5 J"), (1234.0, "1.23 kJ")],
+)
+def test_energies_are_said_with_a_readable_prefix(value, said):
+    assert words.energy(value) == said
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"), [(1, 4, "25.0 %"), (1, 5000, "0.02 %"), (0, 3, "0.0 %"), (1, 0, "–")]
+)
+def test_shares_keep_what_is_small_visible(part, whole, said):
+    assert words.share(part, whole) == said
+
+
+def test_the_filters_of_a_callback_come_from_the_url(cast, on_behalf_of, monkeypatch):
+    seen = []
+    monkeypatch.setattr(energy, "energy_summary", lambda _user, filters: seen.append(filters) or _nothing())
+    on_behalf_of(cast["nurse"])
+    energy.fill("?period=7d&kind=cgm", None)
+    assert seen == [Filters(PERIODS["7d"], None, "cgm")]
+
+
+def _nothing():
+    from twin.selectors.energy import EnergySummary, Sums
+
+    return EnergySummary(Sums(), Sums(), {}, {}, [])
+
+
+def test_a_dash_application_is_not_called_by_templates():
+    from django.template import engines
+
+    page = energy.page
+    rendered = engines["django"].from_string("{{ holder.page.title }}").render({"holder": SimpleNamespace(page=page)})
+    assert rendered == "Energy"
