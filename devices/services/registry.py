@@ -111,7 +111,7 @@ def set_device_state(*, device: Device, state: DeviceState, by: User | None = No
 def assign_device(*, device: Device, patient: Patient | None, by: User | None = None) -> Device:
     """Say whose signals the device carries from now on; None takes it off its patient."""
     with transaction.atomic():
-        locked = Device.objects.select_for_update().select_related("patient").get(pk=device.pk)
+        locked = Device.objects.select_for_update(of=("self",)).select_related("patient").get(pk=device.pk)
         if locked.patient_id == (patient.pk if patient else None):
             return locked
         if locked.patient is not None:
