@@ -16,7 +16,8 @@ from enum import StrEnum
 VERIFIED_AT = 0.8  # below this the finding is "unclear" and a person is asked
 SEVERAL = 3
 MOST_DOSES = 30  # a month's tray
-SIGMA_WEIGHT_G = 0.03  # standard deviation of one weighing; a change is the difference of two
+SIGMA_WEIGHT_G = 0.02  # standard deviation of one weighing
+SIGMA_CHANGE_G = math.sqrt(2) * SIGMA_WEIGHT_G  # a change is the difference of two weighings
 SIGMA_TABLET = 0.03  # tablets differ by a few per cent: the pharmacopoeias accept 5 to 10 %
 HAND_SEEN_IF_TOUCHED = 0.97
 HAND_SEEN_IF_ONLY_OPENED = 0.5  # people who look often also reach
@@ -82,17 +83,16 @@ def _bell(x: float, mean: float, sigma: float) -> float:
 
 
 def _weight_likelihood(finding: Finding, drop_g: float, dose_g: float) -> float:
-    scale = math.sqrt(2) * SIGMA_WEIGHT_G
     match finding:
         case Finding.OPENED:
-            return _bell(drop_g, 0.0, scale)
+            return _bell(drop_g, 0.0, SIGMA_CHANGE_G)
         case Finding.TAKEN:
-            return _bell(drop_g, dose_g, math.hypot(scale, SIGMA_TABLET * dose_g))
+            return _bell(drop_g, dose_g, math.hypot(SIGMA_CHANGE_G, SIGMA_TABLET * dose_g))
         case Finding.DOUBLE:
-            return _bell(drop_g, 2 * dose_g, math.hypot(scale, SIGMA_TABLET * 2 * dose_g))
+            return _bell(drop_g, 2 * dose_g, math.hypot(SIGMA_CHANGE_G, SIGMA_TABLET * 2 * dose_g))
         case Finding.SEVERAL:
             doses = min(max(round(drop_g / dose_g), SEVERAL), MOST_DOSES)
-            return _bell(drop_g, doses * dose_g, math.hypot(scale, SIGMA_TABLET * doses * dose_g))
+            return _bell(drop_g, doses * dose_g, math.hypot(SIGMA_CHANGE_G, SIGMA_TABLET * doses * dose_g))
         case _:  # a refill adds at least most of a dose; how much, nobody knows
             return 1.0 / dose_g if drop_g < -0.8 * dose_g else FLOOR
 
@@ -128,4 +128,4 @@ def _between(best: Finding, drop_g: float | None, dose_g: float) -> bool:
     if drop_g is None or best in {Finding.REFILLED, Finding.SEVERAL}:
         return False
     doses = {Finding.OPENED: 0, Finding.TAKEN: 1, Finding.DOUBLE: 2}[best]
-    return abs(drop_g - doses * dose_g) > max(4 * SIGMA_WEIGHT_G, 0.25 * dose_g)
+    return abs(drop_g - doses * dose_g) > max(3 * SIGMA_CHANGE_G, 0.25 * dose_g)

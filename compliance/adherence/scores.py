@@ -49,7 +49,8 @@ def ece(p: FloatArray, missed: BoolArray, bins: int = 10) -> float:
 def fit_line(logit: FloatArray, missed: BoolArray, steps: int = 25) -> tuple[float, float]:
     """Return slope and intercept of the logistic regression of `missed` on `logit` (Newton's method)."""
     x = np.column_stack([logit, np.ones_like(logit)])
-    beta = np.array([1.0, 0.0])
+    share = float(missed.mean())
+    beta = np.array([0.0, np.log(share / (1.0 - share))])  # from the flat answer the steps never overshoot far
     for _ in range(steps):
         mean = 1.0 / (1.0 + np.exp(-(x @ beta)))
         weight = np.maximum(mean * (1.0 - mean), EPSILON)

@@ -1,0 +1,129 @@
+"""Pillbox readings become intakes: in one batch or many, twice, late, and after a crash in between."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from compliance.models import Intake, Medication, Regimen, ScheduledDose
+from compliance.services.regimens import close_windows, order_single_dose
+from devices.kinds.registry import by_key
+from devices.models import Device, Gateway
+from devices.services.telemetry import close_store, store
+from devices.telemetry.batch import READING, ReadingBatch
+from twin.services.pillbox import PillboxWatch
+
+pytestmark = pytest.mark.django_db
+T0 = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
+SCRIPT = [  # seconds after opening, sensor, value
+    (-40.0, "tray_weight", 40.0),
+    (0.0, "lid_open", 1.0),
+    (1.4, "hand_present", 1.0),
+    (4.6, "hand_present", 0.0),
+    (7.2, "lid_open", 0.0),
+    (9.7, "tray_weight", 39.8),
+]
+
+
+@pytest.fixture
+def device(ward, patient, settings, tmp_path):
+    settings.TELEMETRY_URL = f"sqlite:///{tmp_path / 'telemetry.sqlite3'}"
+    gateway = Gateway.objects.create(name="G1", ward=ward, public_key=b"0" * 32)
+    yield Device.objects.create(
+        serial="P1", kind="smart_pillbox", label="Pillbox", gateway=gateway, patient=patient, key_sealed=b""
+    )
+    close_store()
+
+
+@pytest.fixture
+def dose(patient):
+    medication = Medication.objects.create(name="Ramipril", strength="5 mg", unit_weight_g=0.2)
+    regimen = Regimen.objects.create(
+        patient=patient, medication=medication, times=["08:00"], starts_on=date(2026, 6, 1)
+    )
+    return order_single_dose(regimen=regimen, due_at=T0, local_date=T0.date(), now=T0)
+
+
+def _batch(device, script=SCRIPT, first_seq=1, heard: timedelta = timedelta(seconds=20)) -> ReadingBatch:
+    rows = [
+        (device.pk, by_key(key).code, first_seq + at, T0.timestamp() + after, value)
+        for at, (after, key, value) in enumerate(script)
+    ]
+    return ReadingBatch(np.array(rows, dtype=READING), received_at=(T0 + heard).timestamp())
+
+
+def _state(dose: ScheduledDose) -> str:
+    dose.refresh_from_db()
+    return dose.state
+
+
+def test_an_opening_in_one_batch_settles_the_dose(device, dose):
+    PillboxWatch().receive(_batch(device))
+    assert _state(dose) == "taken"
+    intake = Intake.objects.get()
+    assert (intake.device_id, intake.seq, intake.at) == (device.pk, 2, T0)
+
+
+def test_an_opening_spread_over_batches_settles_the_dose_once(device, dose):
+    watch = PillboxWatch()
+    for at in range(len(SCRIPT)):
+        watch.receive(_batch(device, SCRIPT[at : at + 1], first_seq=at + 1))
+        assert Intake.objects.count() == (at == len(SCRIPT) - 1)
+    assert _state(dose) == "taken"
+
+
+def test_the_same_readings_again_record_nothing_new(device, dose):
+    watch = PillboxWatch()
+    watch.receive(_batch(device))
+    watch.receive(_batch(device))
+    PillboxWatch().receive(_batch(device))
+    assert Intake.objects.count() == 1
+
+
+def test_a_crash_in_the_middle_of_an_opening_loses_nothing(device, dose):
+    first, second = _batch(device, SCRIPT[:3]), _batch(device, SCRIPT[3:], first_seq=4)
+    PillboxWatch().receive(first)
+    store().write(first)
+    PillboxWatch().receive(second)  # another process, which knows only the store
+    assert _state(dose) == "taken"
+    assert Intake.objects.get().confidence > 0.99
+
+
+def test_readings_that_come_hours_late_count_at_their_event_time(device, dose):
+    close_windows(now=T0 + timedelta(hours=2))
+    assert _state(dose) == "missed"
+    PillboxWatch().receive(_batch(device, heard=timedelta(hours=3)))
+    assert _state(dose) == "taken"
+
+
+def test_a_look_without_taking_is_recorded_as_one(device, dose):
+    look = [(after, key, 40.0 if key == "tray_weight" else value) for after, key, value in SCRIPT]
+    PillboxWatch().receive(_batch(device, look))
+    assert Intake.objects.get().finding == "opened"
+    assert _state(dose) == "pending"
+
+
+def test_a_box_that_belongs_to_nobody_proves_nothing(device, dose):
+    Device.objects.update(patient=None)
+    PillboxWatch().receive(_batch(device))
+    assert not Intake.objects.exists()
+
+
+def test_receiver_is_connected_to_the_wire(device, dose):
+    from devices.signals import readings_received
+
+    readings_received.send(object, batch=_batch(device))
+    assert _state(dose) == "taken"
+
+
+def test_batches_without_a_pillbox_cost_next_to_nothing(device, django_assert_num_queries):
+    rows = np.zeros(20_000, dtype=READING)
+    rows["metric"] = by_key("heart_rate").code
+    watch, batch = PillboxWatch(), ReadingBatch(rows)
+    with django_assert_num_queries(0):
+        begin = time.perf_counter()
+        watch.receive(batch)
+    assert time.perf_counter() - begin < 0.05
