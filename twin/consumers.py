@@ -1,4 +1,4 @@
-"""Sockets of browsers: `/ws/ward/` and `/ws/patient/<id>/`. Rights are asked on connect and again before news is sent."""
+"""Sockets of browsers: `/ws/ward/` and `/ws/patient/<id>/`. Rights are asked on connect and again before every news."""
 
 from __future__ import annotations
 
