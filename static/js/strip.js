@@ -7,6 +7,7 @@ import { colour, onTheme } from "./theme.js";
 const GUTTER = 42; // room for the numbers of the vertical axis
 const RIGHT = 10;
 const AXIS = 24;
+const GAP_SHARE = 0.015; // a silence narrower than this part of the window would not be seen as one
 const LEAST_S = 30; // the closest zoom
 const KEEP_S = 26 * 3600; // older points leave memory
 
@@ -141,7 +142,7 @@ export class Strips {
     const scaled = spec.form === "span" ? [...points, ...more] : points;
     const [lo, hi] = domainOf(spec, scaled, fan ? [...fan.lo, ...fan.hi] : []);
     const box = this.box(top, spec.height, lo, hi);
-    const gapS = Math.max(this.gapS, spec.fresh_for_s ?? 0);
+    const gapS = Math.max(this.gapS, spec.fresh_for_s ?? 0, (box.to - box.from) * GAP_SHARE);
     ctx.save();
     ctx.beginPath();
     ctx.rect(box.left, top, box.right - box.left + 1, spec.height);

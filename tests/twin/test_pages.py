@@ -298,6 +298,17 @@ def test_timeline_hides_clinical_events_from_the_administrator(sign_in, patient)
     assert "A frame was refused." in administrator
 
 
+def test_timeline_makes_one_line_of_the_same_fact_again_and_again(sign_in, patient) -> None:
+    from compliance.models import Event
+
+    for minutes in (1, 2, 3):
+        at = timezone.now() - timedelta(seconds=minutes)
+        Event.objects.create(category="security", code="x", message="A frame was refused.", patient=patient, at=at)
+    html = sign_in("nurse").get(f"/patients/{patient.pk}/panels/timeline/").content.decode()
+    assert html.count("A frame was refused.") == 1
+    assert "3 times" in html
+
+
 def test_pages_carry_nothing_that_the_content_policy_would_block(sign_in, patient) -> None:
     raise_alert(patient, "high", "SpO2 low")
     store_readings(make_device(patient), "heart_rate", [(1, 70)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db.models import Q
@@ -110,7 +110,19 @@ def timeline_of(patient: Patient, categories: Iterable[str], *, alerts: bool) ->
             entries.append(Entry(alert.raised_at, "alert", alert.message, alert.priority))
             if alert.resolved_at:
                 entries.append(Entry(alert.resolved_at, "alert", f"Over: {alert.message}"))
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:TIMELINE_LENGTH]
+    return _folded(sorted(entries, key=lambda entry: entry.at, reverse=True))[:TIMELINE_LENGTH]
+
+
+def _folded(entries: Iterable[Entry]) -> list[Entry]:
+    """Make one line of entries that say the same one after the other on one day: the newest, with their count."""
+    folded: list[Entry] = []
+    for entry in entries:
+        last = folded[-1] if folded else None
+        if last and (last.text, last.priority, last.at.date()) == (entry.text, entry.priority, entry.at.date()):
+            folded[-1] = replace(last, count=last.count + entry.count)
+        else:
+            folded.append(entry)
+    return folded
 
 
 def categories_for(*, medication: bool) -> Sequence[str]:

@@ -15,6 +15,7 @@ from devices.models import Device
 from twin.alerts.limits import Limit, Side
 from twin.selectors.vitals import fresh_for_s
 
+AXIS_PX = 24
 Band = tuple[float | None, float | None]
 
 
@@ -57,6 +58,11 @@ def bands_of(limits: Iterable[Limit]) -> dict[str, Band]:
         elif limit.side is Side.HIGH:
             high[limit.metric] = min(high.get(limit.metric, limit.bound), limit.bound)
     return {metric: (low.get(metric), high.get(metric)) for metric in low.keys() | high.keys()}
+
+
+def height_of(strips: Sequence[Mapping[str, object]]) -> int:
+    """Return the height of all strips and their time axis in px, so that the page keeps their place from the start."""
+    return AXIS_PX + sum(int(str(strip["height"])) for strip in strips)
 
 
 def keys_of(strips: Sequence[Mapping[str, object]]) -> list[str]:

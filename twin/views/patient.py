@@ -25,7 +25,7 @@ from twin.selectors.history import (
     window_of,
 )
 from twin.selectors.signs import signs_of
-from twin.selectors.strips import bands_of, keys_of, strips_for
+from twin.selectors.strips import bands_of, height_of, keys_of, strips_for
 from twin.selectors.vitals import by_device_and_metric, tiles_of
 from twin.services.limits import load_rulebook
 from twin.services.prediction import latest_prediction
@@ -68,6 +68,7 @@ def patient_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "may_ask_what_if": request.user.has_perm("twin.run_what_if", patient),
         "strips": strips,
         "keys": keys_of(strips),
+        "strips_height": height_of(strips),
         "hours_shown": HOURS_SHOWN,
         "cursors": cursors_of(readings),
     }
