@@ -3,11 +3,14 @@
 import "./keyboard.js";
 import { reportShown } from "./alert-shown.js";
 import { Live } from "./live.js";
-import { announce } from "./live-announce.js";
+import { announceAlert } from "./live-announce.js";
 import { every, tellTimes } from "./live-clock.js";
 
 const LIST = "#alert-list";
+const PATIENTS = "#alert-patient option";
 const SETTLE_MS = 300; // alerts come in groups: one request for all of them
+
+const nameOf = (patient) => document.querySelector(`${PATIENTS}[value="${CSS.escape(patient)}"]`)?.textContent ?? "A patient";
 
 let settling;
 /** Fetch the list again, but never from under a hand that is writing a reason. */
@@ -23,7 +26,7 @@ function refresh() {
 
 const live = new Live("/ws/ward/")
   .on("alert", (alert) => {
-    if (alert.state === "open") announce(`${alert.priority} alarm: ${alert.message}`, alert.priority);
+    announceAlert(alert, nameOf(alert.patient));
     refresh();
   })
   .on("reconnected", refresh)

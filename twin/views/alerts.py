@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import Resolver404, reverse
+from django.urls import resolve as resolve_path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
@@ -48,6 +51,7 @@ def alert_list(request: HttpRequest) -> HttpResponse:
         "filter": asked,
         "priorities": list(Priority),
         "patients": patients_for(user, VIEW),
+        "where": "list",
         "here": request.get_full_path(),
     }
     return render(request, "twin/_alert_list.html" if request.htmx else "twin/alerts.html", context)  # type: ignore[attr-defined]
@@ -77,7 +81,8 @@ def alerts_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         "cards": cards_for(user, filtered(alerts_for(user), AlertFilter(patient=patient.pk))),
         "recent": history_of(alerts_for(user).filter(patient=patient))[:IN_PANEL],
         "may_set_limits": user.has_perm("twin.set_limits", patient),
-        "here": f"/patients/{patient.pk}/",
+        "where": "panel",
+        "here": reverse("twin:patient", args=[patient.pk]),
     }
     return render(request, "twin/_alerts_panel.html", context)
 
@@ -123,7 +128,9 @@ def _act(request: HttpRequest, alert_id: int, act: Callable[..., Alert], **more:
 
 def _card(request: HttpRequest, user: User, alert_id: int, note: str) -> HttpResponse:
     alert = visible_or_404(alerts_for(user), pk=alert_id)
-    context = {"card": cards_for(user, [alert])[0], "note": note, "here": _back(request)}
+    here = _back(request)
+    where = {"twin:patient": "panel", "twin:alerts": "list"}.get(_name_of(here), "page")
+    context = {"card": cards_for(user, [alert])[0], "note": note, "where": where, "here": here}
     return render(request, "twin/_alert.html", context)
 
 
@@ -131,4 +138,11 @@ def _back(request: HttpRequest) -> str:
     """Return the page of ours that the form names, or the list."""
     wanted = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if ours else "/alerts/"
+    return wanted if ours else reverse("twin:alerts")
+
+
+def _name_of(address: str) -> str:
+    try:
+        return resolve_path(urlsplit(address).path).view_name
+    except Resolver404:
+        return ""
