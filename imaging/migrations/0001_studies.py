@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
                 ("progress", models.FloatField(default=0.0)),
                 ("stage", models.CharField(blank=True, max_length=60)),
-                ("lamda", models.FloatField(default=0.01)),
+                ("lamda", models.FloatField(default=0.003)),
                 ("error_code", models.CharField(blank=True, max_length=64)),
                 ("error", models.CharField(blank=True, max_length=240)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

@@ -37,7 +37,7 @@ class ImagingJob(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     progress = models.FloatField(default=0.0)  # 0 to 1
     stage = models.CharField(max_length=60, blank=True)
-    lamda = models.FloatField(default=0.01)  # of CG-SENSE; spelt so that Python takes it
+    lamda = models.FloatField(default=0.003)  # of CG-SENSE; spelt so that Python takes it
     error_code = models.CharField(max_length=64, blank=True)
     error = models.CharField(max_length=240, blank=True)
     created_at = models.DateTimeField(default=timezone.now)

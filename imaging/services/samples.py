@@ -13,10 +13,10 @@ from imaging.mri.phantom import undersampled_phantom
 
 MEASURED = "data/kspace/sigpy_brain_8ch_undersampled.npy"
 PACKAGED = {
-    "mr": ("MR, small", ["MR_small.dcm"]),
-    "ct": ("CT, small", ["CT_small.dcm"]),
-    "mr_overlay": ("MR, 300 x 484", ["examples_overlay.dcm"]),
-    "mr_stack": ("MR, stack of seven", ["dicomdirtests/98892003/MR700"]),
+    "mr": ("Small matrix, one slice", ["MR_small.dcm"]),
+    "ct": ("Neck, one slice", ["CT_small.dcm"]),
+    "mr_overlay": ("Abdomen, one slice", ["examples_overlay.dcm"]),
+    "mr_stack": ("Tiny stack of seven", ["dicomdirtests/98892003/MR700"]),
 }
 
 

@@ -249,6 +249,7 @@ const keys = { ArrowUp: () => scroll(-1), ArrowDown: () => scroll(1), ArrowLeft:
 for (const [key, action] of Object.entries(keys)) shortcut(key, action);
 
 const compared = series.findIndex((stack) => stack.kind === "zero_filled");
+state.index = Math.floor(series[Math.max(compared, 0)].images.length / 2); // the middle of the stack says most at a glance
 pickSeries(Math.max(compared, 0));
 if (compared >= 0 && counterpart() !== state.at) setLayout("swipe");
 root.dataset.ready = "yes";
