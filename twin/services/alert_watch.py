@@ -7,6 +7,7 @@ a condition has been waiting out its delay is lost with the process.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -44,7 +45,7 @@ class AlertWatch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watch: Watch[UUID] | None = None
-        self._loaded_at = 0.0
+        self._loaded_at = -math.inf
         self._reconnected: set[int] = set()
         self._written: dict[tuple[int, str], float] = {}
 
@@ -62,7 +63,7 @@ class AlertWatch:
 
     def reload(self) -> None:
         """Read limits and registry again before the next group."""
-        self._loaded_at = 0.0
+        self._loaded_at = -math.inf
 
     def reconnected(self, gateway_id: int) -> None:
         """Note that a gateway is back: another process may have written its readings in between."""
