@@ -1,9 +1,12 @@
 // A socket to the twin that comes back by itself and misses nothing: it remembers, per device, the highest sequence number
 // this page has seen, and tells the server with every (re)connect; the server replays the rest.
 
-import { now, setServerTime } from "./live-clock.js";
+import { clockText, now, setServerTime } from "./live-clock.js";
 
 const STATE = "#connection";
+const LOST = "#connection-lost";
+const MAIN = "#main";
+const TELL_LOST_MS = 8000; // a short hiccup is not worth a sentence
 const WAIT_FIRST_MS = 500;
 const WAIT_MOST_MS = 8000;
 const NOT_ALLOWED = new Set([4401, 4403, 4404]);
@@ -66,16 +69,16 @@ export class Live {
       setServerTime(message.server_time);
       this.wait = WAIT_FIRST_MS;
       this.lostAt = null;
+      clearTimeout(this.telling);
+      this.telling = null;
+      document.querySelector(LOST).hidden = true;
       this.show("live");
       if (this.connections++) this.emit("reconnected", message);
     }
     if (message.type === "delta") message.readings.forEach((r) => this.remember(r.device, r.seq));
     if (message.type === "mark") this.socket.send(JSON.stringify(message)); // tells the server that this page still reads
     if (message.type === "mark") this.socket.send(JSON.stringify({ type: "mark", n: message.n })); // read up to here
-    if (message.type === "revoked") {
-      this.show("revoked", message.reason);
-      this.stop();
-    }
+    if (message.type === "revoked") this.end(message.reason);
     this.emit(message.type, message);
   }
 
@@ -86,27 +89,49 @@ export class Live {
   closed(event) {
     if (this.stopped) return;
     this.lostAt ??= now();
-    if (NOT_ALLOWED.has(event.code)) {
-      this.show("revoked", "You are no longer signed in, or this is no longer yours to see.");
-      this.stopped = true;
-      return;
-    }
+    if (NOT_ALLOWED.has(event.code)) return this.end("You are signed out, or this is no longer yours to see");
     this.show("lost");
+    this.telling ??= setTimeout(() => this.tellLost(), TELL_LOST_MS);
     const jitter = 0.5 + Math.random() / 2; // a ward of browsers must not come back in one breath
     this.timer = setTimeout(() => this.connect(), this.wait * jitter);
     this.wait = Math.min(this.wait * 2, WAIT_MOST_MS);
+  }
+
+  /** Say what a lost connection means for whoever looks at the page. */
+  tellLost() {
+    const element = document.querySelector(LOST);
+    element.textContent = `No connection since ${clockText(this.lostAt)}. New alarms do not reach this page until it is back; look after the patients directly.`;
+    element.hidden = false;
+  }
+
+  /** The right to see this page ended: say why, and show no patient any longer. */
+  end(reason) {
+    if (this.stopped) return;
+    this.stop();
+    this.show("ended");
+    const card = document.createElement("section");
+    card.className = "card stack";
+    const words = document.createElement("h1");
+    words.textContent = `${reason[0].toUpperCase()}${reason.slice(1)}.`;
+    const link = document.createElement("a");
+    link.className = "button primary";
+    link.href = "/";
+    link.textContent = "Back to the ward";
+    card.append(words, link);
+    document.querySelector(MAIN).replaceChildren(card);
+    link.focus();
   }
 
   emit(type, message) {
     for (const listener of this.listeners.get(type) ?? []) listener(message);
   }
 
-  show(state, words) {
+  show(state) {
     if (state === "waiting" && this.lostAt) state = "lost"; // stay calm: one word until it is live again
     const element = document.querySelector(STATE);
     element.hidden = false;
-    element.dataset.state = state === "revoked" ? "lost" : state;
-    element.textContent = words ?? { waiting: "Connecting", live: "Live", lost: "Reconnecting" }[state];
+    element.dataset.state = state;
+    element.textContent = { waiting: "Connecting", live: "Live", lost: "Reconnecting", ended: "Ended" }[state];
     document.documentElement.dataset.live = state;
     this.emit("state", { state });
   }

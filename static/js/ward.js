@@ -18,6 +18,8 @@ const SETTLE_MS = 400; // alarms come in groups: one request for all of them
 const SPARK_EVERY_S = 15;
 const CALM_S = 4; // rows do not move while a hand is about to click
 
+const ON_BOARD = new Set(["alerts", "medication", "devices"]); // panels whose news change a row
+
 const board = document.querySelector(BOARD);
 const sparks = new Map(); // patient -> metric -> [[t, value]]
 const stale = new Set(); // patients whose row is to be fetched again
@@ -203,7 +205,7 @@ const live = new Live("/ws/ward/", JSON.parse(document.querySelector("#cursors")
     if (row) announceAlert(alert, row.dataset.name);
     refresh(alert.patient);
   })
-  .on("notice", (notice) => refresh(notice.patient))
+  .on("notice", (notice) => ON_BOARD.has(notice.panel) && refresh(notice.patient))
   .on("reconnected", fetchBoard)
   .start();
 

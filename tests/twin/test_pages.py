@@ -115,6 +115,26 @@ def test_resolved_alerts_leave_the_board(sign_in, patient) -> None:
     assert "No open alarms" in html
 
 
+def test_board_asks_the_database_as_often_for_many_patients_as_for_one(
+    sign_in, patient, django_assert_num_queries
+) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    client = sign_in("nurse")
+    store_readings(make_device(patient), "heart_rate", [(1, 70)])
+    raise_alert(patient, "high", "SpO2 low")
+    client.get("/")
+    with CaptureQueriesContext(connection) as one:
+        client.get("/")
+    for number in range(6):
+        another = neighbour(patient, f"T-{10 + number}", f"P{number}", f"5-{number}")
+        store_readings(make_device(another), "heart_rate", [(1, 70)])
+        raise_alert(another, "medium", "Glucose low")
+    with django_assert_num_queries(len(one)):
+        client.get("/")
+
+
 def test_fresh_value_is_shown_with_its_unit(sign_in, patient) -> None:
     store_readings(make_device(patient), "heart_rate", [(2, 71)])
     html = sign_in("nurse").get("/").content.decode()
