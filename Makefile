@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 NEEDED_KIB := 4000000
 
-.PHONY: help demo test install bench lint types check clean
+.PHONY: help demo test install bench pictures lint types check clean
 
 help:
 	@echo "make demo     start the ward on http://127.0.0.1:$(PORT)/ (PORT=8001 for another port, PATIENTS=30 for a larger ward)"
@@ -35,7 +35,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): two to five minutes the first time."
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not create $(VENV): is the folder writable and the disk not full?"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt \
-	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]" \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server,dev]" \
 	  || { echo "Installing the pinned packages failed (see above): is the package index reachable and the disk not full?"; exit 1; }
 	@touch $@
 
@@ -43,6 +43,9 @@ bench: install
 	@failed=0; for file in benchmarks/*.py; do name=$$(basename $$file .py); [ $$name = __init__ ] && continue; \
 	  echo; $(BIN)/python -m benchmarks.$$name --quick; status=$$?; \
 	  case $$status in 0) ;; 2) echo "($$name: something it needs is absent)";; *) failed=1;; esac; done; exit $$failed
+
+pictures: install
+	@MEDTWIN_PICTURES=docs/images $(BIN)/python -m pytest tests/system/test_browser.py -k every_page -q
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -46,6 +46,8 @@ class Command(BaseCommand):
             self.prepare(patients)
             self.start(launcher, host, port, patients, no_ward)
             launcher.watch()
+        except KeyboardInterrupt:
+            self.say("Interrupted before the ward was up.")
         except BrokerUnavailable as error:
             raise LaunchRefused(str(error)) from error
         except OperationalError as error:
@@ -67,7 +69,7 @@ class Command(BaseCommand):
     def start(self, launcher: Launcher, host: str, port: int, patients: int, no_ward: bool) -> None:
         """Start the processes in order and print the address."""
         python = sys.executable
-        opening_key = ensure_hospital_key(settings.HOME / "keys")
+        opening_key = ensure_hospital_key(settings.HOME / "keys").seed
         endpoint = f"tcp:port={port}:interface={host}:backlog=2048"
         web = [python, "-m", "daphne", "-v", "0", "-e", endpoint, "twin.asgi:application"]
         launcher.add(Child("web", web))
