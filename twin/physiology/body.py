@@ -23,9 +23,11 @@ from twin.physiology.therapy import Therapy, titrate
 MINUTE_S = 60.0
 WARM_UP_S = 28 * 3600.0
 KEEP_MINUTES = 28 * 60
-STAGE_AHEAD_MIN = 50  # a subcutaneous bolus pulls hardest about an hour after it was given
+STAGE_AHEAD_MIN = 110  # a bolus needs nearly two hours to bring down what a meal left
+FASTING_AFTER_MIN = 30
+LARGEST_OVERDOSE_U = 14.0
 RESCUE_BELOW_MG_DL = 52.0
-RESCUE_CARBS_G = 18.0
+RESCUE_CARBS_G = 22.0
 RESCUE_PAUSE_S = 1200.0
 SENSITIVITY_RANGE = (0.35, 0.65)  # of the published mean: brings doses to those of an ordinary adult (0.5 U/kg a day)
 
@@ -139,6 +141,10 @@ class Bodies:
             course.carbs_g[:, column] = _binned([meal for day in days for meal in day.meals], minutes)
             course.bolus_u[:, column] = _binned(self.boluses(column, since, until), minutes)
             course.basal_u_per_h[:, column] = self.therapy.basal_u_per_h[column]
+            for episode in who.of_kind(EpisodeKind.HYPOGLYCAEMIA):
+                # The usual story behind it: a bolus for a meal that was not eaten.
+                since_min, until_min = episode.at - STAGE_AHEAD_MIN * 60.0, episode.at + FASTING_AFTER_MIN * 60.0
+                course.carbs_g[(minutes >= since_min) & (minutes < until_min), column] = 0.0
             for episode in who.of_kind(EpisodeKind.OCCLUSION):
                 blocked = (minutes >= episode.at) & (minutes < episode.at + episode.duration_s)
                 course.basal_u_per_h[blocked, column] = 0.0
@@ -175,7 +181,7 @@ class Bodies:
 
     def _stage(self, column: int, episode: Episode, t: float) -> float:
         """Give the bolus at `t` that lets the sensor cross 70 mg/dL as near as possible to the scripted moment."""
-        sizes = np.round(np.geomspace(0.5, 25.0, 40), 1)
+        sizes = np.round(np.geomspace(0.3, LARGEST_OVERDOSE_U, 48), 1)
         one = np.full(sizes.size, column)
         ahead = (episode.at - t) / MINUTE_S
         minutes = self._grid(t, int(ahead) + 61)

@@ -10,6 +10,7 @@ import numpy as np
 from twin.physiology.parameters import Floats
 from twin.physiology.people import EpisodeKind, VirtualPatient
 
+MOST_MOVEMENT = 1.2  # nobody hurries on a ward
 MISSED_WITHIN_S = 3 * 3600.0
 # Hour, carbohydrate in g, and how often it happens: hospital diet, three meals and a snack.
 MEALS = ((7.5, 45.0, 1.0), (12.3, 62.0, 1.0), (15.7, 18.0, 0.5), (18.2, 58.0, 1.0))
@@ -96,4 +97,4 @@ def movement(bouts: tuple[Bout, ...], t: Floats) -> Floats:
         rise = 1.0 / (1.0 + np.exp(-np.clip((t - bout.t) / 25.0, -40.0, 40.0)))
         fall = 1.0 / (1.0 + np.exp(np.clip((t - bout.t - bout.duration_s) / 50.0, -40.0, 40.0)))
         total += bout.intensity * rise * fall
-    return total
+    return np.minimum(total, MOST_MOVEMENT)

@@ -2,7 +2,8 @@
 
 The pump's insulin is known, so each member's insulin compartments are simply simulated through the last hours.
 Glucose is led along the sensor's curve, and what the model would have needed besides to follow it is the unexplained
-flux: food nobody entered when it is positive, movement or a more sensitive body when it is negative.
+flux: food nobody entered when it is positive, movement or a more sensitive body when it is negative. The constants
+were chosen on the training part of AZT1D; `benchmarks/physiology.py` prints what they achieve there.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from twin.physiology.parameters import Floats, Parameters
 
 HISTORY_MIN = 300  # after five hours nothing of a bolus is left in the depots
 STEP_MIN = 5.0
-FLUX_OVER_MIN = 20.0  # how far back the unexplained flux is averaged
+FLUX_OVER_MIN = 10.0  # how far back the unexplained flux is averaged
 RESTING_MG_DL = 125.0  # where a pump's basal rate is assumed to hold a person
 USUAL_SENSITIVITY = 0.5  # of the published one, where no pump tells
-BOLUS_STRENGTH = 0.6
+BOLUS_STRENGTH = 0.7  # pumps that correct by themselves give a part of the resting need as boluses
 SENSITIVITY_RANGE = (0.1, 1.5)  # a pump at rest for an hour must not make a body of sugar
 SENSOR_ERROR = 0.04  # relative
-FLUX_SIGMA_MG_DL_PER_MIN = 0.45
+FLUX_SIGMA_MG_DL_PER_MIN = 1.8  # so wide that nine tenths of what came lay inside the bands
 LEAD_MIN = 6.0  # blood before sensor: half the model's 14 min, since the full lead would double the sensor's noise
-TRUST = 1.0  # how much of a trend to believe
-YOUNG_MEAL = 0.8  # of what is seen of a meal, how much may still wait in the stomach
+TRUST = 0.8  # how much of a fresh trend to believe
+TRUST_LASTING = 0.5  # and of one that has gone on for hours
+YOUNG_MEAL = 0.3  # of what is seen of a meal, how much may still wait in the stomach
 FADING_MIN = 40.0  # what vanished lately fades with this time constant
 SLOW_OVER_MIN = 150.0  # a flux that has lasted is a wrong idea of the person, and lasts on
 
@@ -109,7 +111,9 @@ def estimate(observed: Observed, members: int, rng: np.random.Generator) -> Pres
     passing = TRUST * (lately - lasting)
     passing = passing + FLUX_SIGMA_MG_DL_PER_MIN / MG_DL_PER_MMOL_L * volume * rng.standard_normal(members)
     _explain_as_food(state, np.maximum(passing, 0.0), parameters, rng)
-    return Present(observed.at, parameters, state, np.full(members, basal_now), lasting, np.minimum(passing, 0.0))
+    return Present(
+        observed.at, parameters, state, np.full(members, basal_now), TRUST_LASTING * lasting, np.minimum(passing, 0.0)
+    )
 
 
 def _people(observed: Observed, members: int, rng: np.random.Generator) -> tuple[Parameters, float]:

@@ -30,7 +30,7 @@ class EpisodeKind(StrEnum):
     FEVER = "fever"
     TACHYCARDIA = "tachycardia"
     DESATURATION = "desaturation"
-    HYPOGLYCAEMIA = "hypoglycaemia"  # too large a bolus, 50 minutes earlier: glucose crosses 70 mg/dL at the moment
+    HYPOGLYCAEMIA = "hypoglycaemia"  # after a bolus for a meal that was not eaten: 70 mg/dL is crossed here
     OCCLUSION = "occlusion"  # of the patient's pumps
     MISSED_DOSE = "missed_dose"  # no intake within three hours of the moment
     CURIOSITY = "curiosity"  # the pillbox is opened and nothing is taken

@@ -2,7 +2,7 @@
 
 Each sign is a personal resting value plus what sleep, movement, the hour, illness and scripted episodes do to it,
 plus slow and fast physiological wander. Sizes of the couplings: heart rate rises about 8/min per degree of fever
-(Karjalainen 1986), falls by about 12 % in sleep, follows movement; respiration follows both; the body's clock moves
+(Karjalainen 1986), falls by about 10 % in sleep, follows movement; respiration follows both; the body's clock moves
 temperature by 0.5 degrees with its peak in the late afternoon (Waterhouse 2005); hypoglycaemia drives the adrenergic
 response from about 68 mg/dL down (Cryer 2013).
 """
@@ -53,11 +53,11 @@ def resting_values(who: VirtualPatient) -> Resting:
     """Draw the person's resting values from seed, age and conditions."""
     rng, has = who.rng(4), who.conditions.__contains__
     copd, failing, pressure = has(Condition.COPD), has(Condition.HEART_FAILURE), has(Condition.HYPERTENSION)
-    systolic = rng.normal(116.0, 6.0) + 0.25 * (who.age_years - 50.0) + (18.0 if pressure else 0.0)
+    systolic = rng.normal(126.0, 5.0) + 0.2 * (who.age_years - 50.0) + (18.0 if pressure else 0.0)
     return Resting(
-        heart_rate=rng.normal(68.0, 5.0) + (10.0 if failing else 0.0) + (4.0 if copd else 0.0),
+        heart_rate=rng.normal(72.0, 4.0) + (10.0 if failing else 0.0) + (4.0 if copd else 0.0),
         spo2=rng.normal(97.4, 0.5) - (4.6 if copd else 0.0) - (1.5 if failing else 0.0),
-        respiration_rate=rng.normal(14.5, 1.0) + (4.0 if copd else 0.0) + (2.5 if failing else 0.0),
+        respiration_rate=rng.normal(15.2, 0.9) + (4.0 if copd else 0.0) + (2.5 if failing else 0.0),
         bp_systolic=systolic - (8.0 if failing else 0.0),
         bp_diastolic=0.42 * systolic + rng.normal(25.0, 3.0) + (6.0 if pressure else 0.0),
         temperature=rng.normal(36.7, 0.12) + (1.1 if has(Condition.INFECTION) else 0.0),
@@ -85,7 +85,7 @@ class VitalSigns:
         adrenaline = np.zeros_like(t) if glucose_mg_dl is None else np.clip((68.0 - glucose_mg_dl) / 20.0, 0.0, 1.0)
         temperature = rest.temperature + 0.25 * np.cos((hour - 17.0) * np.pi / 12.0) + fever
         temperature = temperature + 0.08 * self._slow["heat"].at(t) + 0.15 * moving
-        heart = rest.heart_rate * (1.0 - 0.12 * sleep) + 28.0 * moving + 8.0 * (temperature - 36.9)
+        heart = rest.heart_rate * (1.0 - 0.10 * sleep) + 28.0 * moving + 8.0 * (temperature - 36.9)
         heart = heart + 45.0 * racing + 18.0 * choking + 22.0 * adrenaline
         heart = heart + 2.6 * self._slow["heart"].at(t) + 1.5 * self._fast["heart"].at(t)
         breath = (
@@ -95,14 +95,14 @@ class VitalSigns:
         saturation = rest.spo2 - 0.9 * sleep - 9.5 * choking / rest.reserve - 0.8 * moving / rest.reserve
         saturation = saturation + 0.45 * self._slow["spo2"].at(t) + 0.3 * self._fast["spo2"].at(t)
         strain = 14.0 * moving + 8.0 * adrenaline + 6.0 * choking - 6.0 * racing - 4.0 * fever
-        pressure = strain + 4.5 * self._slow["pressure"].at(t) + 1.5 * self._fast["pressure"].at(t)
-        systolic = rest.bp_systolic * (1.0 - 0.11 * sleep) + pressure
+        pressure = strain + 3.5 * self._slow["pressure"].at(t) + 1.5 * self._fast["pressure"].at(t)
+        systolic = rest.bp_systolic * (1.0 - 0.07 * sleep) + pressure
         return Signs(
             heart_rate=np.clip(heart, 35.0, 210.0),
             spo2=np.clip(saturation, 60.0, 100.0),
             respiration_rate=np.clip(breath, 6.0, 45.0),
             bp_systolic=np.clip(systolic, 70.0, 230.0),
-            bp_diastolic=np.clip(rest.bp_diastolic * (1.0 - 0.11 * sleep) + 0.45 * pressure, 35.0, 130.0),
+            bp_diastolic=np.clip(rest.bp_diastolic * (1.0 - 0.07 * sleep) + 0.45 * pressure, 35.0, 130.0),
             temperature=np.clip(temperature, 34.0, 41.5),
         )
 

@@ -1,0 +1,67 @@
+"""The stored forecast: made once for each present, shown only while it is fresh, told to open pages."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from twin.models import Prediction
+from twin.services import prediction
+from twin.services.prediction import latest_prediction, refresh_predictions
+
+
+@pytest.fixture
+def told(monkeypatch):
+    notices = []
+    monkeypatch.setattr(prediction, "publish_notice", lambda patient, panel: notices.append((patient, panel)))
+    return notices
+
+
+def test_a_forecast_is_stored_and_told(patient, living, told, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        assert refresh_predictions() == 1
+    assert told == [(patient.pk, "prediction")]
+    fan = latest_prediction(patient)
+    assert fan is not None
+    assert len(fan["times"]) == len(fan["mean"]) == len(fan["lo"]) == len(fan["hi"]) == 25
+    assert fan["times"][-1] - fan["times"][0] == 3600.0
+    assert fan["mean"][0] == pytest.approx(120.0, abs=4.0)
+    assert all(low <= mean <= high for low, mean, high in zip(fan["lo"], fan["mean"], fan["hi"], strict=True))
+
+
+def test_without_a_new_reading_nothing_is_made_again(patient, living, measure, told):
+    assert refresh_predictions() == 1
+    assert refresh_predictions() == 0
+    measure("cgm", "glucose", [(0.0, 118.0)])
+    assert refresh_predictions() == 1
+    assert Prediction.objects.count() == 1
+
+
+def test_a_silent_sensor_gets_no_forecast(worn, measure, told):
+    measure("cgm", "glucose", [(3000.0, 118.0)])
+    assert refresh_predictions() == 0
+    assert told == []
+
+
+def test_an_old_forecast_disappears(patient, living, told):
+    refresh_predictions()
+    assert latest_prediction(patient, time.time() + 500.0) is not None
+    assert latest_prediction(patient, time.time() + 1300.0) is None
+
+
+def test_a_patient_without_a_sensor_has_none(patient):
+    assert latest_prediction(patient) is None
+
+
+def test_one_patient_without_readings_does_not_stop_the_others(patient, living, ward, told):
+    from compliance.models import Patient
+    from devices.models import Device, Gateway
+
+    silent = Patient.objects.create(
+        medical_record_number="T-002", given_name="A", family_name="A", birth_date="1960-01-01", ward=ward
+    )
+    Device.objects.create(
+        serial="x", kind="cgm", label="x", gateway=Gateway.objects.get(), patient=silent, key_sealed=b"s"
+    )
+    assert refresh_predictions() == 1
