@@ -10,8 +10,8 @@ import numpy as np
 from compliance.adherence import generator_motivation, generator_phases
 from compliance.adherence.histories import FloatArray, Person
 from compliance.adherence.risk import RiskModel
-from compliance.adherence.scores import Scores, score
-from compliance.adherence.training import Table, rivals, table
+from compliance.adherence.scores import Scores, auc, score
+from compliance.adherence.training import Table, boosted, rivals, table
 from compliance.measuring import Report
 
 GENERATORS: dict[str, Callable[[int, int], Sequence[Person]]] = {
@@ -48,14 +48,21 @@ def _cohorts(name: str, people: int, seeds: Sequence[int]) -> list[Table]:
     return [table(GENERATORS[name](seed, people)) for seed in seeds]
 
 
-def measure(report: Report, model: RiskModel) -> None:
-    """Fill the report: every score of the model and of its rivals, and the bars that decide whether it may be shown."""
+def measure(report: Report, model: RiskModel, *, with_boosting: bool = False) -> None:
+    """Fill the report: every score of the model and of its rivals, and the bars that decide whether it may be shown.
+
+    `with_boosting` also trains the model that did not ship, and tells its AUC on the first seed.
+    """
     seeds, people = (SEEDS[:1], PEOPLE // 2) if report.quick else (SEEDS, PEOPLE)
     report.figure("model", model.version)
     report.figure("seeds", ", ".join(str(seed) for seed in seeds))
     report.figure("people_per_seed", people)
     for name in GENERATORS:
-        _measure_generator(report, model, name, _cohorts(name, people, seeds))
+        tables = _cohorts(name, people, seeds)
+        _measure_generator(report, model, name, tables)
+        if with_boosting:
+            report.figure(f"{name}_boosting_auc", auc(boosted(tables[0]), tables[0].missed))
+            report.figure(f"{name}_auc_first_seed", auc(model.probability(tables[0].rows), tables[0].missed))
     for sentence in NOTES:
         report.note(sentence)
     report.note(f"Trained on: {model.trained_on}.")

@@ -74,6 +74,20 @@ def train(seed: int = TRAINING_SEED, people: int = TRAINING_PEOPLE) -> RiskModel
     return replace(model, version=f"next-dose-1-{digest}")
 
 
+def boosted(data: Table, seed: int = TRAINING_SEED, people: int = TRAINING_PEOPLE) -> FloatArray:
+    """Return what gradient boosting on the same features and training people would say of `data`, float64[n].
+
+    It is the model that did not ship: it learns the generator's own habits, which another generator does not share.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    known = table(cohort(seed, people))
+    forest = HistGradientBoostingClassifier(
+        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, early_stopping=False, random_state=0
+    )
+    return np.asarray(forest.fit(known.rows, known.missed).predict_proba(data.rows)[:, 1])
+
+
 def rivals(data: Table) -> dict[str, FloatArray]:
     """Return what simple rules would say, float64[n] each; both rates are shrunk, which is kinder to them than raw
     ones.

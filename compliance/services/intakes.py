@@ -31,9 +31,11 @@ def _current_doses(patient: Patient, at: datetime) -> list[ScheduledDose]:
 
     That is the newest dose whose window had opened by then; it stays the one until the next dose's window opens.
     """
-    near = ScheduledDose.objects.filter(
-        patient=patient, regimen__in_pillbox=True, opens_at__lte=at, closes_at__gte=at - LATE_UP_TO
-    ).exclude(state=DoseState.SKIPPED)
+    near = (
+        ScheduledDose.objects.select_for_update(of=("self",), no_key=True)
+        .filter(patient=patient, regimen__in_pillbox=True, opens_at__lte=at, closes_at__gte=at - LATE_UP_TO)
+        .exclude(state=DoseState.SKIPPED)
+    )
     newest = {dose.regimen_id: dose for dose in near.select_related("regimen__medication", "intake").order_by("due_at")}
     return sorted(newest.values(), key=lambda dose: dose.due_at)
 
@@ -54,7 +56,8 @@ def record_pillbox_episode(*, patient: Patient, device_id: int, episode: Episode
     The intake counts at its event time, however late it is heard of: a dose marked missed meanwhile becomes taken or
     late.
     """
-    Patient.objects.select_for_update().get(pk=patient.pk)  # one intake of a patient at a time
+    # One intake of a patient at a time. Not a full lock: an alert about this patient must be insertable meanwhile.
+    Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
     if Intake.objects.filter(device_id=device_id, seq=episode.opened_seq).exists():
         return None
     at = datetime.fromtimestamp(episode.opened_at, tz=UTC)
