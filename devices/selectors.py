@@ -182,7 +182,7 @@ def gateway_rows(gateways: QuerySet[Gateway], now: datetime) -> list[GatewayRow]
 
 def energy_of(device: Device, now: datetime) -> dict[str, float]:
     """Return messages, joules and the share of security of the last 24 hours, both hops; zeros for none."""
-    sums = EnergyUsage.objects.filter(device=device, minute__gte=now - ENERGY_SPAN).aggregate(
+    sums = EnergyUsage.objects.filter(device=device, starts_at__gte=now - ENERGY_SPAN).aggregate(
         messages=Sum("messages", filter=Q(hop="uplink"), default=0),
         radio=Sum("radio_j", default=0.0),
         cpu=Sum("cpu_j", default=0.0),

@@ -1,4 +1,4 @@
-"""Energy that sending took, per device, hop and minute: what the energy page adds up."""
+"""Energy that sending took, per device, hop and minute, later hour: what the energy page adds up."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ class Hop(models.TextChoices):
     UPLINK = "uplink"
 
 
+class Span(models.IntegerChoices):
+    """How much time a row sums up, in s. Old minutes become hours, or a big hospital's page would crawl."""
+
+    MINUTE = 60
+    HOUR = 3600
+
+
 class EnergyUsage(models.Model):
-    """One device's traffic over one hop in one minute, with patient and ward as they were then.
+    """One device's traffic over one hop in one minute or hour, with patient and ward as they were then.
 
     Bytes are ours, without the headers of the layers below; energies in J, from the model in devices.energy.
     """
@@ -27,7 +34,9 @@ class EnergyUsage(models.Model):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="energy", db_index=False)
     hop = models.CharField(max_length=8, choices=Hop.choices)
     link = models.CharField(max_length=16)
-    minute = models.DateTimeField(db_index=True)
+    starts_at = models.DateTimeField(db_index=True)
+    span_s = models.PositiveIntegerField(choices=Span.choices, default=Span.MINUTE)
+    minutes = models.PositiveSmallIntegerField(default=1)  # of the span, those with traffic
     patient = models.ForeignKey(Patient, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     ward = models.ForeignKey(Ward, on_delete=models.CASCADE, related_name="+", db_index=False)
     messages = models.PositiveBigIntegerField()
@@ -40,12 +49,14 @@ class EnergyUsage(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["device", "hop", "link", "minute"], name="energy_once_per_minute")
+            models.UniqueConstraint(
+                fields=["device", "hop", "link", "span_s", "starts_at"], name="energy_once_per_span"
+            )
         ]
-        indexes: ClassVar = [models.Index(fields=["patient", "minute"], name="energy_by_patient")]
+        indexes: ClassVar = [models.Index(fields=["patient", "starts_at"], name="energy_by_patient")]
 
     def __str__(self) -> str:
-        return f"device {self.device_id} {self.hop} at {self.minute:%Y-%m-%d %H:%M}"
+        return f"device {self.device_id} {self.hop} at {self.starts_at:%Y-%m-%d %H:%M}"
 
     def policy_resource(self) -> Resource:
         """Return what the policy judges."""

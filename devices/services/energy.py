@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Sum
+from django.utils import timezone
 
 from devices.energy import LINKS, SEAL_BYTES, Cost, Traffic, message_cost, traffic_of
-from devices.models import Device, EnergyUsage, Hop
+from devices.models import Device, EnergyUsage, Hop, Span
 from devices.telemetry import ReadingBatch
 
 log = logging.getLogger(__name__)
 Key = tuple[int, int]  # device id, minute since the Unix epoch
 
 
+CONDENSE_EVERY_S = 600.0
 SUMS = ["messages", "readings", "payload_bytes", "overhead_bytes", "radio_j", "cpu_j", "security_j"]
+HOUR_SUMS = [*SUMS, "minutes"]
 
 
 class Meter:
@@ -83,7 +88,7 @@ def _usage(device: Device, hop: Hop, link: str, minute: datetime, traffic: Traff
         device=device,
         hop=hop,
         link=link,
-        minute=minute,
+        starts_at=minute,
         patient=device.patient,
         ward_id=device.patient.ward_id if device.patient else device.gateway.ward_id,
         messages=traffic.messages,
@@ -97,18 +102,18 @@ def _usage(device: Device, hop: Hop, link: str, minute: datetime, traffic: Traff
 
 
 @transaction.atomic
-def store(rows: Sequence[EnergyUsage]) -> int:
-    """Add the rows to what is there and return how many there were.
+def store(rows: Sequence[EnergyUsage], sums: Sequence[str] = SUMS) -> int:
+    """Add the rows' `sums` to what is there and return how many rows there were.
 
     Written as SQL because `bulk_create(update_conflicts=True)` replaces where this must add.
     """
     fields = [field for field in EnergyUsage._meta.concrete_fields if not field.primary_key]
     table = EnergyUsage._meta.db_table
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
     sql = (
         f"INSERT INTO {table} ({', '.join(str(field.column) for field in fields)}) "  # noqa: S608 (our own names)
         f"VALUES ({', '.join(['%s'] * len(fields))}) "
-        f"ON CONFLICT (device_id, hop, link, minute) DO UPDATE SET {added}"
+        f"ON CONFLICT (device_id, hop, link, span_s, starts_at) DO UPDATE SET {added}"
     )
     values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
     if values:
@@ -122,19 +127,49 @@ def flush(window_s: float) -> int:
     return store(price(meter.take(), window_s))
 
 
+@transaction.atomic
+def condense(now: datetime) -> int:
+    """Sum up the minutes before the last whole hour into hours; return how many hours were touched.
+
+    An hour in which a device changed its patient counts for the one it left.
+    """
+    until = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    old = EnergyUsage.objects.filter(span_s=Span.MINUTE, starts_at__lt=until)
+    first = old.order_by("starts_at").values_list("starts_at", flat=True).first()
+    touched = 0
+    while first is not None:
+        hour = first.replace(minute=0)
+        within = old.filter(starts_at__lt=hour + timedelta(hours=1))
+        # Locked first: two processes that condense at once would otherwise both add the same minutes.
+        list(within.select_for_update().values_list("pk"))
+        sums = {name: Sum(name) for name in HOUR_SUMS}
+        groups = within.order_by("patient").values("device_id", "hop", "link", "patient_id", "ward_id").annotate(**sums)
+        touched += store([EnergyUsage(starts_at=hour, span_s=Span.HOUR, **group) for group in groups], HOUR_SUMS)
+        within.delete()
+        first = old.order_by("starts_at").values_list("starts_at", flat=True).first()
+    return touched
+
+
 class Flusher(threading.Thread):
-    """Flushes every `period_s` until the process ends. A failed flush costs that window's figures and is logged."""
+    """Flushes every `period_s` until the process ends, and condenses now and then.
+
+    A failed flush costs that window's figures and is logged.
+    """
 
     def __init__(self, period_s: float) -> None:
         super().__init__(name="energy", daemon=True)
         self._period_s = period_s
-        self._stop_now = threading.Event()
+        self._condense_at = 0.0
 
     def run(self) -> None:
-        """Flush, wait, repeat."""
-        while not self._stop_now.wait(self._period_s):
+        """Wait, flush, repeat."""
+        while True:
+            time.sleep(self._period_s)
             try:
                 flush(self._period_s)
+                if time.monotonic() >= self._condense_at:
+                    condense(timezone.now())
+                    self._condense_at = time.monotonic() + CONDENSE_EVERY_S
             except DatabaseError:
                 log.warning("energy figures of the last %s s are lost", self._period_s, exc_info=True)
             finally:

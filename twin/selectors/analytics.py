@@ -21,7 +21,7 @@ from devices.kinds.registry import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How far back a page looks. digits: how much of `2026-11-21 02:42` names a bucket (10 a day ... 16 a minute)."""
+    """How far back a page looks. digits: how much of `2026-11-21 02:42` names a bucket: 10 a day, 13 an hour, 16 all."""
 
     key: str
     label: str
@@ -34,7 +34,7 @@ PERIODS: Mapping[str, Period] = MappingProxyType(
         period.key: period
         for period in (
             Period("1h", "Last hour", timedelta(hours=1), 16),
-            Period("24h", "Last 24 hours", timedelta(hours=24), 15),
+            Period("24h", "Last 24 hours", timedelta(hours=24), 13),
             Period("7d", "Last 7 days", timedelta(days=7), 13),
             Period("30d", "Last 30 days", timedelta(days=30), 10),
         )

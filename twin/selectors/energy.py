@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from compliance.models import Patient, User
 from compliance.selectors import scope_for, within_scope
@@ -93,7 +93,7 @@ class EnergySummary:
 def usage_for(user: User, filters: Filters) -> QuerySet[EnergyUsage]:
     """Return the minutes that `user` may see and asks for."""
     scope = scope_for(user, "twin.view_analytics")
-    found = within_scope(EnergyUsage.objects.filter(minute__gte=filters.since()), scope, "patient", "ward_id")
+    found = within_scope(EnergyUsage.objects.filter(starts_at__gte=filters.since()), scope, "patient", "ward_id")
     if filters.ward_id is not None:
         found = found.filter(ward_id=filters.ward_id)
     return found.filter(device__kind=filters.kind) if filters.kind else found
@@ -106,7 +106,7 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
         list[dict[str, Any]],
         list(
             usage.values("patient_id", "device_id", "hop", "link")
-            .annotate(minutes=Count("id"), **{name: Sum(name) for name in FIELDS})
+            .annotate(minutes=Sum("minutes"), **{name: Sum(name) for name in FIELDS})
             .order_by()
         ),
     )
@@ -130,7 +130,7 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
 
 def _series(usage: QuerySet[EnergyUsage], filters: Filters) -> dict[tuple[datetime, str], float]:
     rows = (
-        usage.annotate(bucket=Bucket("minute", filters.period.digits))
+        usage.annotate(bucket=Bucket("starts_at", filters.period.digits))
         .values("bucket", "link")
         .annotate(joules=Sum(F("radio_j") + F("cpu_j")))
         .order_by("bucket", "link")

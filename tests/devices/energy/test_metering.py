@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from django.db.models import Sum
 
 from devices.energy import LINKS, SEAL_BYTES, message_cost
 from devices.models import Device, EnergyUsage, Gateway, Hop
@@ -48,7 +50,7 @@ def test_an_accepted_batch_becomes_one_row_per_hop(monitor, patient, ward):
     assert energy.flush(window_s=1.0) == 2
     sent, relayed = EnergyUsage.objects.order_by("hop")
     assert (sent.hop, sent.link, relayed.hop, relayed.link) == (Hop.DEVICE, "ble", Hop.UPLINK, "wifi")
-    assert (sent.patient_id, sent.ward_id, sent.minute.timestamp()) == (patient.id, ward.id, AT // 60 * 60)
+    assert (sent.patient_id, sent.ward_id, sent.starts_at.timestamp()) == (patient.id, ward.id, AT // 60 * 60)
     assert (relayed.messages, relayed.readings, relayed.payload_bytes) == (1, 20, 18 + 240)
     assert (sent.overhead_bytes, relayed.overhead_bytes) == (0, SEAL_BYTES)
     price = message_cost(LINKS["wifi"], 258, sealed=True, gap_s=1.0)
@@ -102,6 +104,37 @@ def test_what_left_the_registry_is_dropped(monitor):
     energy.meter.count(batch(monitor))
     monitor.delete()
     assert energy.flush(window_s=1.0) == 0
+
+
+def test_old_minutes_become_hours_and_nothing_is_lost(monitor):
+    start = datetime(2026, 11, 20, 22, 58, tzinfo=UTC).timestamp()
+    for minute in range(10):
+        energy.meter.count(batch(monitor, at=start + 60 * minute))
+    energy.flush(window_s=7.0)
+    before = EnergyUsage.objects.aggregate(joules=Sum("radio_j"), messages=Sum("messages"), minutes=Sum("minutes"))
+    now = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
+    assert energy.condense(now) == 4  # two hours, two hops
+    spans = (
+        EnergyUsage.objects.filter(hop=Hop.UPLINK).order_by("starts_at").values_list("starts_at", "span_s", "minutes")
+    )
+    assert [(at.hour, span, minutes) for at, span, minutes in spans] == [(22, 3600, 2), (23, 3600, 8)]
+    after = EnergyUsage.objects.aggregate(joules=Sum("radio_j"), messages=Sum("messages"), minutes=Sum("minutes"))
+    assert after == {**before, "joules": pytest.approx(before["joules"])}
+    assert energy.condense(now) == 0
+
+
+def test_a_late_minute_is_added_to_its_hour(monitor):
+    for _ in range(2):
+        energy.meter.count(batch(monitor, at=datetime(2026, 11, 20, 22, 58, tzinfo=UTC).timestamp()))
+        energy.flush(window_s=7.0)
+        energy.condense(datetime(2026, 11, 21, 1, 30, tzinfo=UTC))
+    assert EnergyUsage.objects.get(hop=Hop.UPLINK).messages == 2
+
+
+def test_the_last_whole_hour_stays_in_minutes(monitor):
+    energy.meter.count(batch(monitor, at=datetime(2026, 11, 21, 0, 10, tzinfo=UTC).timestamp()))
+    energy.flush(window_s=7.0)
+    assert energy.condense(datetime(2026, 11, 21, 1, 30, tzinfo=UTC)) == 0
 
 
 def test_counting_is_cheap_enough_for_the_writer(monitor):

@@ -24,7 +24,7 @@ def furnish(ward, patient, name, joules):
             device=device,
             hop=hop,
             link=link,
-            minute=minute,
+            starts_at=minute,
             patient=patient,
             ward=ward,
             messages=10,

@@ -41,7 +41,7 @@ def test_a_bucket_name_is_a_moment(text, start):
 
 def test_a_period_starts_on_a_whole_bucket():
     now = datetime(2026, 11, 21, 2, 47, 31, tzinfo=UTC)
-    assert Filters(PERIODS["24h"]).since(now) == datetime(2026, 11, 20, 2, 40, tzinfo=UTC)
+    assert Filters(PERIODS["24h"]).since(now) == datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 
 
 def test_energy_is_added_up_by_link_device_patient_and_time(cast, device, foreign_device):
@@ -59,11 +59,11 @@ def test_energy_buckets_are_those_of_the_period(cast, device):
     (row, *_) = EnergyUsage.objects.all()
     for period in PERIODS.values():
         buckets = {at for at, _ in energy_summary(cast["nurse"], Filters(period)).series}
-        assert buckets == {bucket_start(f"{row.minute:%Y-%m-%d %H:%M}"[: period.digits])}
+        assert buckets == {bucket_start(f"{row.starts_at:%Y-%m-%d %H:%M}"[: period.digits])}
 
 
 def test_energy_before_the_period_is_left_out(cast, device):
-    EnergyUsage.objects.update(minute=timezone.now() - timedelta(days=2))
+    EnergyUsage.objects.update(starts_at=timezone.now() - timedelta(days=2))
     assert energy_summary(cast["nurse"], Filters(PERIODS["24h"])).total.messages == 0
     assert energy_summary(cast["nurse"], ALL).total.messages == 20
 
