@@ -6,21 +6,21 @@ import { Live } from "./live.js";
 import { announceAlert } from "./live-announce.js";
 import { every, tellTimes } from "./live-clock.js";
 
-const LIST = "#alert-list";
+const KEPT_TRUE = "#alert-list, #alert-page";
 const PATIENTS = "#alert-patient option";
 const SETTLE_MS = 300; // alerts come in groups: one request for all of them
 
 const nameOf = (patient) => document.querySelector(`${PATIENTS}[value="${CSS.escape(patient)}"]`)?.textContent ?? "A patient";
 
 let settling;
-/** Fetch the list again, but never from under a hand that is writing a reason. */
+/** Fetch the list or the alert again, but never from under a hand that is writing a reason. */
 function refresh() {
   clearTimeout(settling);
   settling = setTimeout(() => {
-    const list = document.querySelector(LIST);
-    if (!list) return;
-    if (list.querySelector("details[open] :focus")) refresh();
-    else htmx.trigger(list, "refresh");
+    const part = document.querySelector(KEPT_TRUE);
+    if (!part) return;
+    if (part.querySelector("details[open] :focus")) refresh();
+    else htmx.trigger(part, "refresh");
   }, SETTLE_MS);
 }
 
