@@ -128,7 +128,7 @@ export class EcgSweep {
   describe() {
     const silent = !this.blocks.length || now() - this.end > SILENT_S;
     this.canvas.hidden = silent;
-    const text = silent ? "No ECG signal" : "Lead II, 25 mm/s";
+    const text = silent ? "No ECG signal" : `Lead II, ${SECONDS_ACROSS} s across`;
     if (this.words.textContent !== text) this.words.textContent = text;
     if (silent && this.blocks.length) {
       this.blocks = [];

@@ -11,6 +11,7 @@ import { refreshTiles, showReading } from "./tile.js";
 
 const PAGE = "#patient";
 const STRIPS = "#strips";
+const WORDS = "#strips-words";
 const ECG = "#ecg";
 const HOURS = "[data-hours]";
 const PANEL = "[data-panel]";
@@ -24,7 +25,7 @@ const keys = data("strip-keys");
 const lateAfter = new Map(specs.flatMap((spec) => [[spec.key, spec.fresh_for_s], [spec.with, spec.fresh_for_s]]));
 
 const canvas = document.querySelector(STRIPS);
-const strips = canvas && new Strips(canvas, specs, load);
+const strips = canvas && new Strips(canvas, specs, load, (words) => (document.querySelector(WORDS).textContent = words));
 const ecgCanvas = document.querySelector(ECG);
 const ecg = ecgCanvas && new EcgSweep(ecgCanvas, document.querySelector("#ecg-words"));
 

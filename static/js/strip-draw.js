@@ -116,18 +116,21 @@ export function drawStems(ctx, box, points, { unit, decimals }) {
 export function drawSpans(ctx, box, highs, lows) {
   const lowAt = new Map(lows.map((point) => [point.t, point.v]));
   ctx.strokeStyle = colour("--trace");
-  ctx.lineWidth = 1.6;
+  ctx.lineWidth = 1.2;
   ctx.beginPath();
+  let last = -Infinity;
   for (const point of highs) {
     const low = lowAt.get(point.t);
     const x = Math.round(box.x(point.t)) + 0.5;
-    ctx.moveTo(x - 3, box.y(point.v));
-    ctx.lineTo(x + 3, box.y(point.v));
+    const cap = x - last < 9 ? 1 : 3; // caps of neighbours must not grow together
+    last = x;
+    for (const y of low === undefined ? [box.y(point.v)] : [box.y(point.v), box.y(low)]) {
+      ctx.moveTo(x - cap, y);
+      ctx.lineTo(x + cap, y);
+    }
     if (low === undefined) continue;
     ctx.moveTo(x, box.y(point.v));
     ctx.lineTo(x, box.y(low));
-    ctx.moveTo(x - 3, box.y(low));
-    ctx.lineTo(x + 3, box.y(low));
   }
   ctx.stroke();
 }

@@ -16,9 +16,10 @@ export class Strips {
    * @param {HTMLCanvasElement} canvas
    * @param {Array<object>} specs one per strip: key, label, unit, decimals, form, domain, band, height, and `with` for a second key
    * @param {(from: number, to: number) => void} onView asked to load what the new window needs
+   * @param {(words: string) => void} onRead told in words what the crosshair reads when it was moved by keyboard
    */
-  constructor(canvas, specs, onView) {
-    Object.assign(this, { canvas, specs, onView });
+  constructor(canvas, specs, onView, onRead) {
+    Object.assign(this, { canvas, specs, onView, onRead });
     this.ctx = canvas.getContext("2d");
     this.series = new Map();
     this.alarms = [];
@@ -306,5 +307,13 @@ export class Strips {
     event.preventDefault();
     actions[event.key]();
     this.dirty();
+    if (this.cross !== null) this.onRead(this.reading());
+  }
+
+  /** Everything at the crosshair as one sentence. */
+  reading() {
+    const box = this.box(0, this.size.height);
+    const values = this.specs.map((spec) => [spec.label, this.wordsAt(spec, this.cross, box)]).filter(([, words]) => words);
+    return `${clockText(this.cross, true)}. ${values.map((pair) => pair.join(" ")).join(", ") || "No readings"}`;
   }
 }

@@ -16,6 +16,7 @@ const SEARCH = "[data-search]";
 const FILTER = "[data-filter]";
 const SETTLE_MS = 400; // alarms come in groups: one request for all of them
 const SPARK_EVERY_S = 15;
+const ADMIT_EVERY_MS = 60_000;
 const CALM_S = 4; // rows do not move while a hand is about to click
 
 const ON_BOARD = new Set(["alerts", "medication", "devices"]); // panels whose news change a row
@@ -92,6 +93,30 @@ async function fetchBoard() {
   rows().forEach(dress);
   sift();
   if (focused) rowOf(focused)?.querySelector("[data-row-focus]")?.focus({ preventScroll: true });
+  loadSparks();
+}
+
+/** Take in patients who came into the reader's care and let those go who left it; rows that stay are not touched. */
+async function admit() {
+  let html;
+  try {
+    html = await fragment("/ward/rows/");
+  } catch {
+    return;
+  }
+  const served = [...document.createRange().createContextualFragment(html).querySelectorAll(ROW)];
+  const patients = new Set(served.map((row) => row.dataset.patient));
+  const gone = rows().filter((row) => !patients.has(row.dataset.patient));
+  const fresh = served.filter((row) => !rowOf(row.dataset.patient));
+  gone.forEach((row) => row.remove());
+  fresh.forEach((row) => {
+    document.querySelector(ROWS).append(row);
+    htmx.process(row);
+    dress(row);
+  });
+  if (!gone.length && !fresh.length) return;
+  sift();
+  sort();
   loadSparks();
 }
 
@@ -180,7 +205,10 @@ board.addEventListener("click", (event) => {
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const row = event.target.closest(ROW);
   if (!row) return;
-  if (event.detail.successful) return refresh(row.dataset.patient);
+  if (event.detail.successful) {
+    stale.add(row.dataset.patient);
+    return void fetchStale(); // at once: the answer to one's own click does not wait for others
+  }
   announce(`Not acknowledged. ${row.dataset.name}'s alarm is still open.`, "high");
   row.querySelector("[data-failed]").hidden = false;
 });
@@ -217,3 +245,4 @@ every(1, () => {
 });
 every(SPARK_EVERY_S, () => rows().forEach(drawSparks));
 loadSparks();
+setInterval(() => document.hidden || admit(), ADMIT_EVERY_MS);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -181,7 +182,9 @@ def test_next_dose_is_shown_to_the_nurse_and_not_to_the_administrator(sign_in, p
         local_date=now.date(),
         changed_at=now,
     )
-    assert "Metformin" in sign_in("nurse").get("/").content.decode()
+    local = (now + hour).astimezone(ZoneInfo(patient.time_zone))
+    nurse = sign_in("nurse").get("/").content.decode()
+    assert re.search(rf"Metformin due <time[^>]*>{local:%H:%M}<", nurse)  # by the patient's clock
     assert "Metformin" not in sign_in("administrator").get("/").content.decode()
 
 
