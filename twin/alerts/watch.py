@@ -23,6 +23,8 @@ P = TypeVar("P")
 # minutes, and a backlog that drains faster than that stays history.
 AGE_LEAK = 0.5
 AGE_LEAK_GAP_S = 10.0
+# What a clock is granted before its device was ever heard live: hours of history that it brings along do not alarm.
+FIRST_AGE_S = 600.0
 
 
 class Known(NamedTuple):
@@ -66,7 +68,7 @@ class Watch(Generic[P]):
         self.rulebook = rulebook
         self._newest = np.full(rulebook.size, -np.inf)
         self._busy = np.zeros(rulebook.size, dtype=bool)  # an episode is under way: look at every reading
-        self._usual_age = np.full(len(rulebook.devices) + 1, np.inf)
+        self._usual_age = np.full(len(rulebook.devices) + 1, FIRST_AGE_S)
         self._heard_at = np.full(len(rulebook.devices) + 1, -np.inf)
         self._episodes: dict[int, Episode] = {}
         self._late_episodes: dict[int, Episode] = {}

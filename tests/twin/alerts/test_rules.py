@@ -204,10 +204,18 @@ def test_newest_time_comes_back_from_the_store_after_a_restart():
 
 def test_slow_clock_does_not_silence_a_device():
     watch = Watch(book_for(1))
-    offset = 3600.0
+    offset = 500.0
     run(watch, (1, "glucose", T0 - offset, 100.0), received_at=T0)
     judgement = run(watch, (1, "glucose", T0 + 300 - offset, 50.0), received_at=T0 + 300)
     assert [found.finding.change for found in judgement.current] == [Change.RAISED]
+
+
+def test_history_that_a_new_device_brings_along_does_not_alarm():
+    watch = Watch(book_for(1))
+    hours = [run(watch, (1, "glucose", T0 + t, 50.0), received_at=T0 + 10_800 + t / 300) for t in range(0, 9000, 300)]
+    assert not any(judgement.current for judgement in hours)
+    assert sum(len(judgement.late) for judgement in hours) == 1
+    assert run(watch, (1, "glucose", T0 + 10_800, 50.0), received_at=T0 + 10_840).current
 
 
 def test_clock_set_back_alarms_again_after_minutes():
