@@ -26,7 +26,7 @@ class Sensor(Enum):
 
 
 class Sample(NamedTuple):
-    """One reading of a pillbox sensor: `seq` rises with the device's own order; t in s since the Unix epoch."""
+    """One reading of a pillbox sensor: `seq` names it for ever; t is device time, s since the Unix epoch."""
 
     seq: int
     t: float
@@ -40,7 +40,8 @@ def episodes(samples: Iterable[Sample]) -> list[Episode]:
     An episode is finished when the lid closed and then a weighing came, the lid opened again, or `WAIT_S` of later
     readings brought no weighing.
     """
-    ordered = sorted({sample.seq: sample for sample in samples}.values())
+    once = {sample.seq: sample for sample in samples}.values()
+    ordered = sorted(once, key=lambda sample: (sample.t, sample.seq))
     found: list[Episode] = []
     opened: int | None = None
     was_open = False

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from compliance.adherence.episodes import Sample, episodes
+from compliance.adherence.fusion import judge
 from compliance.models import Intake, Medication, Regimen, ScheduledDose
 from compliance.services.regimens import close_windows, order_single_dose
 from devices.kinds.registry import by_key
 from devices.models import Device, Gateway
 from devices.services.telemetry import close_store, store
 from devices.telemetry.batch import READING, ReadingBatch
-from twin.services.pillbox import PillboxWatch
+from twin.physiology.people import Dose, VirtualPatient
+from twin.physiology.room import SmartPillbox
+from twin.services.pillbox import SENSORS, PillboxWatch
 
 pytestmark = pytest.mark.django_db
 T0 = datetime(2026, 6, 10, 12, 0, tzinfo=UTC)
+START, DAY_S = 1_780_000_000.0, 86_400.0
 SCRIPT = [  # seconds after opening, sensor, value
     (-40.0, "tray_weight", 40.0),
     (0.0, "lid_open", 1.0),
@@ -127,3 +133,40 @@ def test_batches_without_a_pillbox_cost_next_to_nothing(device, django_assert_nu
         begin = time.perf_counter()
         watch.receive(batch)
     assert time.perf_counter() - begin < 0.05
+
+
+@pytest.mark.parametrize("step_s", [1.0, 3 * 3600.0])
+def test_openings_of_an_emulated_box_are_told_rightly(step_s):
+    doses = (Dose(8, 0, 0.16), Dose(20, 0, 0.31))
+    told: Counter[tuple[str, str]] = Counter()
+    for seed in range(3):
+        who = VirtualPatient(seed=seed, devices={}, doses=doses, adherence=0.9, time_zone="Europe/Berlin")
+        box = SmartPillbox(1, who, 60.0)
+        openings = _openings_of(who)
+        samples = _samples_of(box, openings, step_s)
+        for episode in episodes(samples):
+            opening = min(openings, key=lambda entry: abs(entry.t - episode.opened_at))
+            truth = "refilled" if opening.taken_g < 0 else "taken" if opening.taken_g > 0 else "opened"
+            told[truth, judge(episode, max(opening.taken_g, 0.16)).finding.value] += 1
+    assert told.total() > 60
+    assert {truth for truth, _ in told} == {"taken", "opened", "refilled"}
+    assert sum(count for (truth, said), count in told.items() if truth == said) >= 0.98 * told.total()
+    assert told["opened", "taken"] == told["taken", "opened"] == 0
+
+
+def _openings_of(who: VirtualPatient):
+    week = SmartPillbox(1, who, 60.0)
+    return [opening for at in range(14) for opening in week._openings(START + at * DAY_S, START + (at + 1) * DAY_S)]
+
+
+def _samples_of(box: SmartPillbox, openings, step_s: float) -> list[Sample]:
+    """Return what the box reports around each opening, in steps of `step_s` numbered as they come."""
+    samples: list[Sample] = []
+    for opening in openings:
+        t = opening.t - 180.0
+        while t < opening.t + 240.0:
+            for heard in box.emit(t, t + min(step_s, 420.0), False):
+                if heard.metric_code in SENSORS:
+                    samples.append(Sample(len(samples), heard.t, SENSORS[heard.metric_code], heard.value))
+            t += min(step_s, 420.0)
+    return samples
