@@ -125,6 +125,8 @@ function dress(row) {
   refreshTiles(row);
   drawSparks(row);
   tellTimes(row);
+  // One beat for all: alarms that blink out of step are noise.
+  for (const badge of row.querySelectorAll(".alarming")) for (const beat of badge.getAnimations()) beat.startTime = 0;
 }
 
 function drawSparks(row) {
