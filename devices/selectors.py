@@ -15,6 +15,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from compliance.models import Event, User
 from compliance.selectors import scope_for
+from devices.energy.words import energy
 from devices.kinds.registry import KINDS, DeviceKind, Form, Measurement, by_key
 from devices.models import Device, DeviceState, EnergyUsage, Gateway, GatewayState
 from devices.telemetry import Reading
@@ -180,21 +181,39 @@ def gateway_rows(gateways: QuerySet[Gateway], now: datetime) -> list[GatewayRow]
     return sorted(rows, key=lambda row: (row.up, row.gateway.name))
 
 
-def energy_of(device: Device, now: datetime) -> dict[str, float]:
-    """Return messages, joules and the share of security of the last 24 hours, both hops; zeros for none."""
+@dataclass(frozen=True, slots=True)
+class DeviceEnergy:
+    """What a device's messages cost in 24 hours, both hops, in J."""
+
+    messages: int
+    joules: float
+    security_j: float
+
+    @property
+    def total(self) -> str:
+        """The energy with its unit."""
+        return energy(self.joules)
+
+    @property
+    def each(self) -> str:
+        """The mean energy of a message with its unit."""
+        return energy(self.joules / self.messages if self.messages else 0.0)
+
+    @property
+    def security_percent(self) -> float:
+        """The share that the seal took."""
+        return 100 * self.security_j / self.joules if self.joules else 0.0
+
+
+def energy_of(device: Device, now: datetime) -> DeviceEnergy:
+    """Return what the device used in the last 24 hours."""
     sums = EnergyUsage.objects.filter(device=device, starts_at__gte=now - ENERGY_SPAN).aggregate(
         messages=Sum("messages", filter=Q(hop="uplink"), default=0),
         radio=Sum("radio_j", default=0.0),
         cpu=Sum("cpu_j", default=0.0),
         security=Sum("security_j", default=0.0),
     )
-    joules = sums["radio"] + sums["cpu"]
-    return {
-        "messages": sums["messages"],
-        "joules": joules,
-        "millijoules_each": 1000 * joules / sums["messages"] if sums["messages"] else 0.0,
-        "security_percent": 100 * sums["security"] / joules if joules else 0.0,
-    }
+    return DeviceEnergy(sums["messages"], sums["radio"] + sums["cpu"], sums["security"])
 
 
 def events_of(device: Device) -> list[Event]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, time
 from typing import Any
 
 from dash import Output, html
 
 from compliance.models import User
 from twin.dashboard import words
-from twin.dashboard.figures import Figure, bars, message
+from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
 from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
 from twin.selectors.adherence import AdherenceSummary, PatientAdherence, adherence_summary
@@ -101,10 +102,8 @@ def _shares(patients: Sequence[PatientAdherence], name: str) -> Figure:
 def _missed(summary: AdherenceSummary) -> Figure:
     if not summary.missed_per_day:
         return message(NOTHING)
-    days = list(summary.missed_per_day)
-    labels = [f"{day:%a %d %b}" for day in days][-14:]
-    counts = list(summary.missed_per_day.values())[-14:]
-    return bars(labels, counts, "doses", [str(count) for count in counts])
+    days = [datetime.combine(day, time.min) for day in summary.missed_per_day]
+    return stacked(days, [Series("not seen", list(summary.missed_per_day.values()))], "doses")
 
 
 def _risks(summary: AdherenceSummary) -> Figure:

@@ -118,7 +118,7 @@ def _newest(summary: SecuritySummary) -> Component:
         (
             html.Time(words.moment(event.at, now)),
             _words(event.code),
-            event.message,
+            html.Span(event.message, className="said"),
             _where(event, summary.device_names),
             event.count,
         )

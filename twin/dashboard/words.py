@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+from devices.energy.words import energy, joules
 
-
-def joules(value: float) -> tuple[str, str]:
-    """Return the number and the unit: `("1.24", "kJ")`, `("38.2", "mJ")`."""
-    if value >= 1000:
-        return f"{value / 1000:.3g}", "kJ"
-    for factor, prefix in _PREFIXES:
-        if value >= factor:
-            return f"{value / factor:.3g}", f"{prefix}J"
-    return "0", "J"
-
-
-def energy(value: float) -> str:
-    """Return an energy in one string."""
-    return " ".join(joules(value))
+__all__ = ["data", "energy", "joules", "moment", "share"]
 
 
 def data(value: float) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from devices.kinds.registry import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How far back a page looks. digits: how much of `2026-11-21 02:42` names a bucket: 10 a day, 13 an hour, 16 all."""
+    """How far back a page looks. digits: how much of `2026-11-21 02:42` names a bucket: 10 a day, 13 an hour."""
 
     key: str
     label: str
