@@ -62,9 +62,9 @@ def snooze(*, alert_id: int, user: User, seconds: float = SNOOZE_S) -> Alert:
 def resolve(*, alert_id: int, user: User, reason: str) -> Alert:
     """End an alert by hand. Raises ReasonMissing without a reason."""
     text = " ".join(reason.split())[:REASON_MAX]
-    if not text:
-        raise ReasonMissing
-    with _acting(alert_id, user) as alert:
+    with _acting(alert_id, user) as alert:  # first: who may not see the alert learns nothing about it
+        if not text:
+            raise ReasonMissing
         _refuse_resolved(alert)
         alert.state, alert.snoozed_until = AlertState.RESOLVED, None
         alert.resolved_at, alert.resolved_by, alert.resolution = timezone.now(), user, text
