@@ -13,6 +13,7 @@ from compliance.models import Intake, IntakeSource, RiskEstimate, ScheduledDose
 from compliance.services.intakes import LATE_UP_TO, UNSETTLED, WITHDRAW_WITHIN
 
 MARKED_RISK = 2.0  # times the usual risk: said in words, never as an alarm
+UNCHANGED_G = 0.05  # within what two weighings differ by anyway
 WIDEST_BAR = 100
 STRONGEST = 2.0  # log-odds that fill a factor's bar
 FOUND = {
@@ -76,7 +77,7 @@ def dose_line(dose: ScheduledDose, zone: ZoneInfo, now: datetime) -> DoseLine:
         time=f"{dose.due_at.astimezone(zone):%H:%M}",
         state="due" if state is DoseState.PENDING and dose.opens_at <= now else state.value,
         words=_dose_words(dose, state, zone, now),
-        note=_source(dose.intake, zone) if dose.intake is not None else "",
+        note=_source(dose.intake) if dose.intake is not None else "",
         can_enter=unsettled and dose.opens_at <= now <= dose.closes_at + LATE_UP_TO,
         can_undo=_can_undo(dose.intake, now),
     )
@@ -95,8 +96,7 @@ def _dose_words(dose: ScheduledDose, state: DoseState, zone: ZoneInfo, now: date
     return f"taken {at}" if state is DoseState.TAKEN else f"taken late, {at}"
 
 
-def _source(intake: Intake, zone: ZoneInfo) -> str:
-    del zone
+def _source(intake: Intake) -> str:
     if intake.source == IntakeSource.SYNTHETIC:
         return "made up for the demo"
     if intake.source == IntakeSource.MANUAL:
@@ -119,10 +119,16 @@ def _can_undo(intake: Intake | None, now: datetime) -> bool:
 
 def opening_line(intake: Intake, zone: ZoneInfo) -> OpeningLine:
     """Describe an opening."""
-    note = _sure(intake.confidence)
-    if intake.weight_drop_g is not None:
-        note = f"tray {-intake.weight_drop_g:+.2f} g, {note}"
+    note = f"{_tray(intake.weight_drop_g)}, {_sure(intake.confidence)}"
     return OpeningLine(f"{intake.at.astimezone(zone):%H:%M}", FOUND[Finding(intake.finding)], note)
+
+
+def _tray(drop_g: float | None) -> str:
+    if drop_g is None:
+        return "not weighed"
+    if abs(drop_g) < UNCHANGED_G:
+        return "tray unchanged"
+    return f"tray {abs(drop_g):.2f} g {'lighter' if drop_g > 0 else 'heavier'}"
 
 
 def next_line(dose: ScheduledDose, zone: ZoneInfo, now: datetime) -> str:

@@ -144,3 +144,30 @@ def test_times_are_the_patients_own(cast, patient, regimen):
     page = _client(cast["nurse"]).get(reverse("compliance:adherence", args=[patient.pk]), {"days": 14}).content.decode()
     berlin = due.astimezone(ZoneInfo("Europe/Berlin"))
     assert f"{berlin:%H:%M}: Ramipril" in page
+
+
+@pytest.mark.parametrize(
+    ("finding", "drop_g", "words"),
+    [
+        ("opened", -0.001, "Opened, nothing taken out"),
+        ("opened", -0.001, "tray unchanged, 97 % sure"),
+        ("refilled", -2.8, "tray 2.80 g heavier"),
+        ("several", 1.0, "Three or more doses were taken out at once: please ask"),
+        ("unclear", None, "not weighed"),
+    ],
+)
+def test_openings_that_settled_no_dose_are_told_in_words(cast, patient, finding, drop_g, words):
+    now = timezone.now()
+    Intake.objects.create(
+        patient=patient,
+        source="pillbox",
+        finding=finding,
+        confidence=0.97,
+        at=now - timedelta(minutes=5),
+        recorded_at=now,
+        device_id=1,
+        seq=1,
+        weight_drop_g=drop_g,
+    )
+    url = reverse("compliance:medication_panel", args=[patient.pk])
+    assert words in _client(cast["nurse"]).get(url).content.decode()
