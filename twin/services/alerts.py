@@ -87,18 +87,15 @@ def raise_alerts(*, conditions: Sequence[Condition], now: datetime | None = None
     return [*raised, *worse]
 
 
-def end_alerts(*, keys: Iterable[Key], reason: str, last_seen: dict[Key, datetime] | None = None) -> list[Alert]:
+def end_alerts(*, keys: Iterable[Key], reason: str) -> list[Alert]:
     """Resolve unresolved alerts because their condition is over and return them; keys without one are passed over."""
     at = timezone.now()
     with transaction.atomic():
         ended = _unresolved(keys)
-        for key, alert in ended.items():
+        for alert in ended.values():
             alert.state, alert.resolved_at, alert.resolution = AlertState.RESOLVED, at, reason
             alert.snoozed_until = None
-            if last_seen and key in last_seen:
-                alert.last_seen_at = max(alert.last_seen_at, last_seen[key])
-        fields = ["state", "resolved_at", "resolution", "snoozed_until", "last_seen_at"]
-        Alert.objects.bulk_update(ended.values(), fields)
+        Alert.objects.bulk_update(ended.values(), ["state", "resolved_at", "resolution", "snoozed_until"])
         for alert in ended.values():
             publish(alert)
     return list(ended.values())
