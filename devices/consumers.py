@@ -17,14 +17,11 @@ import msgspec
 from django.utils import timezone
 
 from compliance.errors import DomainError
-from devices.errors import CreditExceeded, FrameError, FrameMalformed, FrameOversized, GatewayRefused
-from devices.protocol.frames import MAX_FRAME_BYTES, split_frames
-from devices.protocol.hello import CLOSE_REFUSED, NONCE_BYTES, Hello, Nack, ServerMessage, check_hello
+from devices.errors import CreditExceeded, FrameError, FrameOversized, GatewayRefused
+from devices.protocol.hello import CLOSE_REFUSED, NONCE_BYTES, Nack, ServerMessage
+from devices.services.admission import CREDIT, HELLO_WITHIN_S, admit, take_frames
 from devices.services.ingest import Ingest, ingest
 
-CREDIT = 32
-MAX_MESSAGE_BYTES = 8 * MAX_FRAME_BYTES
-HELLO_WITHIN_S = 10.0
 CLOSE_BROKEN = 4400
 CLOSE_TOO_BIG = 1009
 
@@ -70,17 +67,10 @@ class GatewaySocket:
         except TimeoutError as error:
             raise GatewayRefused("The gateway did not answer the challenge in time.") from error
         text = event.get("text") or ""
-        if event["type"] != "websocket.receive" or len(text) > 1024:
+        if event["type"] != "websocket.receive":
             raise GatewayRefused("The gateway did not answer the challenge.")
-        try:
-            hello = msgspec.json.decode(text, type=Hello)
-        except msgspec.DecodeError as error:
-            raise GatewayRefused("The answer to the challenge is not a hello.") from error
-        known = await self._writer.gateway(hello["gateway"])
-        if known is None or not known.active:
-            raise GatewayRefused("This gateway is not registered or may not connect.")
-        check_hello(hello, nonce=nonce, public_key=known.public_key)
-        self.gateway_id, self.software = known.gateway_id, hello["software"][:40]
+        hello = await admit(self._writer, text, nonce)
+        self.gateway_id, self.software = hello["gateway"], hello["software"][:40]
 
     async def _pass_frames(self) -> None:
         while True:
@@ -88,15 +78,9 @@ class GatewaySocket:
             message = event.get("bytes")
             if event["type"] != "websocket.receive":
                 return
-            if not message:
-                raise FrameMalformed("a gateway sends binary messages of at least one frame")
-            if len(message) > MAX_MESSAGE_BYTES:
-                raise FrameOversized(f"a message of {len(message)} bytes is over the {MAX_MESSAGE_BYTES} allowed")
-            frames = split_frames(message)
+            frames = take_frames(message, self._unanswered)
             self._unanswered += len(frames)
-            if self._unanswered > CREDIT:
-                raise CreditExceeded(f"{self._unanswered} frames without an answer; {CREDIT} are allowed")
-            await self._writer.submit(self, frames, len(message))
+            await self._writer.submit(self, frames, len(message or b""))
 
     async def welcome(self) -> None:
         """The writer knows this connection: frames may come."""

@@ -15,6 +15,8 @@ from django.contrib.sessions.backends.base import SessionBase
 
 from compliance.errors import NotFound
 from compliance.models import User
+from devices.errors import FrameMalformed
+from devices.protocol.messages import decode_message
 from devices.services.telemetry import store
 from twin.live.hub import Hub
 from twin.live.viewer import Viewer
@@ -85,8 +87,8 @@ class BrowserSocket:
         while (event := await self._receive())["type"] == "websocket.receive":
             text = event.get("text") or ""
             try:
-                message = msgspec.json.decode(text[: MOST_MESSAGE_CHARS + 1], type=FromPage)
-            except msgspec.DecodeError:
+                message = decode_message(text[: MOST_MESSAGE_CHARS + 1], FromPage)
+            except FrameMalformed:
                 raise Ended(CLOSE_BROKEN, "a page sends JSON") from None
             if message.type == "mark":
                 self._viewer.confirm(message.n)

@@ -9,12 +9,11 @@ import random
 import signal
 import time
 
-import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from devices.emulator.plant import Plant, load_plant
-from devices.errors import GatewayRefused
+from devices.errors import FrameMalformed, GatewayRefused
 from devices.gateway.collector import Collector
 from devices.gateway.config import ConfigRefused, GatewayConfig
 from devices.gateway.link import DeviceSeal, Session
@@ -26,8 +25,7 @@ log = logging.getLogger(__name__)
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0
 MAX_ANSWER_BYTES = 256 * 1024
 # What a network, a restarting server or a wrong answer may throw at a gateway; anything else is a mistake of ours.
-# (RecursionError: what msgspec raises for JSON that is nested too deeply.)
-INTERRUPTIONS = (OSError, WebSocketException, GatewayRefused, QueueUnusable, msgspec.MsgspecError, RecursionError)
+INTERRUPTIONS = (OSError, WebSocketException, GatewayRefused, QueueUnusable, FrameMalformed)
 
 
 class Agent:

@@ -8,7 +8,7 @@ import heapq
 import logging
 import time
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,9 +19,9 @@ from devices.gateway.queue import Batch, DiskQueue
 from devices.protocol.ascon import AeadBackend
 from devices.protocol.frames import Header, join_frames
 from devices.protocol.hello import Ack, Challenge, Nack, Refused, Welcome, make_hello
+from devices.protocol.messages import decode_message, message_type
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 SOFTWARE = "medtwin-gateway/1"
 GREETING_S = 10.0
@@ -70,16 +70,16 @@ class Session:
         self._credit = 0
 
     async def greet(self, gateway_id: int, key: Ed25519PrivateKey) -> None:
-        """Answer the challenge. Raises GatewayRefused, TimeoutError, or msgspec.DecodeError for no such answer."""
+        """Answer the challenge. Raises GatewayRefused, TimeoutError, or FrameMalformed for no such answer."""
         async with asyncio.timeout(GREETING_S):
-            challenge = _decode(await self._socket.recv(), Challenge)
+            challenge = decode_message(await self._socket.recv(), Challenge)
             hello = make_hello(challenge, gateway_id=gateway_id, software=SOFTWARE, key=key)
             await self._socket.send(msgspec.json.encode(hello).decode())
             answer = await self._socket.recv()
-        if _type_of(answer) == "refused":
-            refused = _decode(answer, Refused)
+        if message_type(answer) == "refused":
+            refused = decode_message(answer, Refused)
             raise GatewayRefused(f"{refused['code']}: {refused['message']}")
-        welcome = _decode(answer, Welcome)
+        welcome = decode_message(answer, Welcome)
         self._credit = min(max(1, welcome["credit"]), MAX_CREDIT)
         offset_s = time.time() - welcome["server_time"]
         if abs(offset_s) > CLOCK_TOLERANCE_S:
@@ -155,11 +155,11 @@ class Session:
     async def _listen(self) -> None:
         while True:  # ends with ConnectionClosed
             text = await self._socket.recv()
-            kind = _type_of(text)
+            kind = message_type(text)
             if kind == "ack":
-                await self._acked(_decode(text, Ack))
+                await self._acked(decode_message(text, Ack))
             elif kind == "nack":
-                await self._refused(_decode(text, Nack))
+                await self._refused(decode_message(text, Nack))
             else:
                 log.warning("event=message_unknown type=%r", kind)
             self._wake.set()
@@ -213,11 +213,3 @@ def _messages(frames: list[bytes]) -> Iterator[bytes]:
         size += len(frame) + 2
     if gathered:
         yield join_frames(gathered)
-
-
-def _type_of(text: str | bytes) -> str:
-    return msgspec.json.decode(text, type=dict[str, object]).get("type", "")  # type: ignore[return-value]
-
-
-def _decode(text: str | bytes, kind: type[T]) -> T:
-    return msgspec.json.decode(text, type=kind)

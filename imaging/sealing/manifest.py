@@ -73,7 +73,7 @@ def read_manifest(raw: bytes, signature: bytes, gateway_public_key: bytes) -> Ma
         raise StudySignerWrong from error
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise StudyMalformed(f"The manifest is wrong: {error}.") from error
     if manifest.encode() != raw:
         raise StudyMalformed("The manifest is not in canonical form.")

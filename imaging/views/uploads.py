@@ -60,7 +60,7 @@ def begin(request: HttpRequest, gateway: Gateway, body: bytes) -> JsonResponse:
     try:
         fields = json.loads(body)
         manifest, signature = fields["manifest"].encode(), bytes.fromhex(fields["signature"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StudyMalformed("The announcement is not readable.") from error
     return JsonResponse({"missing": uploads.begin(gateway=gateway, manifest=manifest, signature=signature)})
 

@@ -167,7 +167,7 @@ def test_patient_of_another_ward_is_refused(announce, spooled, identity, foreign
     assert not Upload.objects.exists()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"manifest": 1, "signature": "zz"}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"manifest": 1, "signature": "zz"}', b"\xff", b"[" * 100_000])
 def test_unreadable_announcement_is_refused(ask, body) -> None:
     assert ask("POST", URL, body).json()["error"] == "study_malformed"
 

@@ -40,7 +40,7 @@ def _body(request: HttpRequest) -> dict[str, object]:
         raise ScenarioRefused("That is too much for one scenario.")
     try:
         described = json.loads(request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScenarioRefused("The scenario could not be read.") from error
     if not isinstance(described, dict):
         raise ScenarioRefused("A scenario is an object of names and numbers.")

@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from devices.consumers import CREDIT, MAX_MESSAGE_BYTES
 from devices.kinds.registry import by_key
 from devices.protocol.frames import MAX_FRAME_BYTES, join_frames
 from devices.protocol.hello import make_hello
+from devices.services.admission import CREDIT, MAX_MESSAGE_BYTES
 from devices.services.telemetry import store
 from tests.devices.ingest.cast import events
 
@@ -226,7 +226,7 @@ async def test_more_unanswered_frames_than_the_credit_close_the_socket(gateway, 
     await events("gateway_credit_exceeded")
 
 
-@pytest.mark.parametrize("lie", ["signature", "gateway", "nonce", "json", "binary", "long"])
+@pytest.mark.parametrize("lie", ["signature", "gateway", "nonce", "json", "nested", "binary", "long"])
 async def test_a_gateway_that_cannot_prove_itself_is_refused(gateway, other_gateway, lie):
     challenge = await gateway.open()
     if lie == "nonce":
@@ -236,7 +236,7 @@ async def test_a_gateway_that_cannot_prove_itself_is_refused(gateway, other_gate
         hello["signature"] = "00" * 64
     if lie == "gateway":
         hello["gateway"] = other_gateway.id
-    text = {"json": "{", "long": "x" * 5000}.get(lie, json.dumps(hello))
+    text = {"json": "{", "nested": '{"x":' + "[" * 1000, "long": "x" * 5000}.get(lie, json.dumps(hello))
     if lie == "binary":
         await gateway.socket.send_to(bytes_data=b"hello")
     else:

@@ -164,6 +164,12 @@ def test_manifest_in_another_spelling_is_refused() -> None:
         read_manifest(raw, sign(raw, SIGNER), PUBLIC)
 
 
+def test_deeply_nested_manifest_is_refused() -> None:
+    raw = b'{"x":' + b"[" * 100_000
+    with pytest.raises(StudyMalformed):
+        read_manifest(raw, sign(raw, SIGNER), PUBLIC)
+
+
 @given(raw=st.binary(max_size=400))
 def test_any_signed_bytes_are_read_or_named(raw: bytes) -> None:
     with pytest.raises(StudyMalformed):

@@ -183,7 +183,8 @@ def make_alert(patient, now):
     return Alert.objects.create(**values)
 
 
-async def test_a_page_that_sends_no_json_is_put_out(valkey, cast):
+@pytest.mark.parametrize("text", ["{", '{"x":' + "[" * 50_000], ids=["cut", "nested"])
+async def test_a_page_that_sends_no_json_is_put_out(valkey, cast, text):
     socket = await open_socket("/ws/ward/", cast["nurse"])
-    await socket.send_to(text_data="{")
+    await socket.send_to(text_data=text)
     assert await closed(socket) == 4400
