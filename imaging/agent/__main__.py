@@ -61,8 +61,11 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="stop when everything was delivered or refused")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    config = read_config(options.config)
-    identity = read_identity(config)
+    try:
+        config = read_config(options.config)
+        identity = read_identity(config)
+    except (DomainError, OSError) as error:
+        raise SystemExit(str(error)) from error
     spool = Spool(config.spool)
     spool.forget_drafts()
     door = HttpDoor(config.server, identity)

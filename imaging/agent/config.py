@@ -27,9 +27,16 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Return the configuration; raise StudyMalformed with the field that is wrong."""
+    """Return the configuration, its paths taken from its own folder; raise StudyMalformed with the field that is
+    wrong."""
+
+    def to_path(kind: type, value: object) -> object:
+        if kind is Path and isinstance(value, str):
+            return path.parent / value
+        raise TypeError(f"expected {kind.__name__}")
+
     try:
-        return msgspec.json.decode(path.read_bytes(), type=AgentConfig)
+        return msgspec.json.decode(path.read_bytes(), type=AgentConfig, dec_hook=to_path)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise StudyMalformed(f"The configuration {path.name} is wrong: {error}.") from error
 

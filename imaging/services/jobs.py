@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from celery import current_app
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -30,7 +32,9 @@ from imaging.services.files import naming_full_disk
 from imaging.signals import study_changed
 
 log = logging.getLogger(__name__)
-LEASE = timedelta(seconds=120)  # longer than the longest step between two signs of life
+LEASE = timedelta(seconds=20)  # a killed worker is replaced after this long
+HEARTBEAT_S = 5.0
+LONGEST_JOB_S = 3000.0  # below the broker's visibility timeout; a job that hangs longer loses its lease
 RETRY_AFTER = timedelta(seconds=30)
 MAX_ATTEMPTS = 4
 SIGN_OF_LIFE_EVERY_S = 1.0
@@ -46,11 +50,35 @@ class Lease:
         self._said_at = 0.0
 
     def keep(self, progress: float, stage: str) -> None:
-        """Show progress (0 to 1) and hold on, at most once a second; raise LeaseLost when another worker took over."""
+        """Show progress (0 to 1), at most once a second; raise LeaseLost when another worker took over."""
         if time.monotonic() - self._said_at < SIGN_OF_LIFE_EVERY_S:
             return
         self._said_at = time.monotonic()
         self._update(progress=progress, stage=stage[:60], lease_until=timezone.now() + LEASE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold on in the background while the body works: one step may take longer than a lease."""
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(ended,), daemon=True, name=f"lease-{self.job.pk}")
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+
+    def _beat(self, ended: threading.Event) -> None:
+        until = time.monotonic() + LONGEST_JOB_S
+        while not ended.wait(HEARTBEAT_S) and time.monotonic() < until:
+            try:
+                self._update(lease_until=timezone.now() + LEASE)
+            except LeaseLost:
+                return  # the work finds out itself when it next says how far it is
+            except DatabaseError as error:
+                log.warning("job %s could not extend its lease: %s", self.job.pk, type(error).__name__)
+            finally:
+                connection.close()  # this thread's own
 
     def finish(self) -> None:
         """Mark the job done, inside the transaction that stores its result; raise LeaseLost when another took over."""
@@ -124,7 +152,7 @@ def run(*, job_id: int, work: Mapping[str, Work]) -> None:
     if lease is None:
         return
     try:
-        with naming_full_disk():
+        with lease.held(), naming_full_disk():
             work[lease.job.kind](lease)
     except LeaseLost:
         log.info("job %s was taken over", job_id)
