@@ -181,7 +181,7 @@ def _fresh_telemetry() -> Iterator[None]:
 
     with psycopg.connect(settings.TELEMETRY_URL, autocommit=True) as database:
         if database.execute("select to_regclass('reading')").fetchone() != (None,):
-            database.execute("truncate reading, latest, waveform, replay")
+            database.execute("truncate reading, span, latest, waveform, replay")
 
 
 @pytest.fixture(autouse=True)

@@ -73,3 +73,33 @@ def newest(readings: NDArray[np.void]) -> NDArray[np.void]:
     """Return those readings themselves: READING[m], m <= n."""
     tops: NDArray[np.void] = readings[newest_rows(readings)]
     return tops
+
+
+BUCKET_S = 600  # readings are found by time through the sequence numbers that a device used within ten minutes
+
+
+def buckets_of(t: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the ten minutes that each time falls into, counted from the Unix epoch: int64[n]."""
+    return np.floor(t).astype(np.int64) // BUCKET_S  # exact, unlike a division of floats that rounds up at an edge
+
+
+class Span(NamedTuple):
+    """Every reading of a device within a bucket of time has a sequence number from `first` to `last`."""
+
+    bucket: int
+    device: int
+    first: int
+    last: int
+
+
+def spans_of(readings: NDArray[np.void]) -> list[Span]:
+    """Return the spans that a group of readings makes, sorted by bucket and device."""
+    if len(readings) == 0:
+        return []
+    bucket, device, seq = buckets_of(readings["t"]), readings["device"], readings["seq"]
+    order = np.lexsort((seq, device, bucket))
+    bucket, device, seq = bucket[order], device[order], seq[order]
+    starts = np.flatnonzero(np.append(True, (bucket[1:] != bucket[:-1]) | (device[1:] != device[:-1])))
+    ends = np.append(starts[1:], len(order)) - 1
+    columns = (bucket[starts], device[starts], seq[starts], seq[ends])
+    return [Span(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from devices.errors import StoreUnavailable
-from devices.telemetry.batch import ReadingBatch, StoredWindow, Waveform, newest
+from devices.telemetry.batch import BUCKET_S, ReadingBatch, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.pool import Pool
 from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
 
@@ -25,7 +26,9 @@ SCHEMA = """
 create table if not exists reading(
   device bigint not null, seq bigint not null, metric bigint not null, t double precision not null,
   value double precision not null, received double precision not null, primary key(device, seq));
-create index if not exists reading_by_time on reading(device, metric, t);
+create table if not exists span(
+  bucket bigint not null, device bigint not null, first_seq bigint not null, last_seq bigint not null,
+  primary key(bucket, device));
 create table if not exists latest(
   device bigint not null, metric bigint not null, t double precision not null, seq bigint not null,
   value double precision not null, received double precision not null, primary key(device, metric));
@@ -49,6 +52,12 @@ select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b:
 on conflict(device, metric)
 do update set t=excluded.t, seq=excluded.seq, value=excluded.value, received=excluded.received
 where (excluded.t, excluded.seq) > (latest.t, latest.seq)"""
+# Readings are found by time through the sequence numbers in use then; see devices.telemetry.sqlite.
+UPSERT_SPAN = """insert into span(bucket, device, first_seq, last_seq)
+select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
+on conflict(bucket, device) do update
+set first_seq=least(span.first_seq, excluded.first_seq), last_seq=greatest(span.last_seq, excluded.last_seq)
+where excluded.first_seq < span.first_seq or excluded.last_seq > span.last_seq"""
 UPSERT_REPLAY = """insert into replay(device, epoch, high, bitmap)
 select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
 on conflict(device) do update set epoch=excluded.epoch, high=excluded.high, bitmap=excluded.bitmap"""
@@ -126,6 +135,7 @@ class PostgresStore:
         if len(tops):
             columns = [tops[name].tolist() for name in ("device", "metric", "seq", "t", "value")]
             db.execute(UPSERT_LATEST, (*columns, [batch.received_at] * len(tops)))
+            db.execute(UPSERT_SPAN, [list(column) for column in zip(*spans_of(batch.readings), strict=True)])
         if windows:
             db.execute(UPSERT_REPLAY, [list(column) for column in zip(*windows, strict=True)])
         new = np.zeros(len(batch.waveforms), np.bool_)
@@ -149,19 +159,24 @@ class PostgresStore:
         max_points: int | None = None,
     ) -> list[Reading]:
         """Return readings with t_from <= t < t_to, ordered by device, metric, t; see `TelemetryStore.history`."""
-        where = "device = any(%s::bigint[]) and metric = any(%s::bigint[]) and t >= %s and t < %s"
-        span = (list(device_ids), list(metric_codes), t_from, t_to)
+        found = f"""select {", ".join(f"r.{name}" for name in COLUMNS.split(", "))} from span cross join lateral (
+            select * from reading where reading.device = span.device
+            and reading.seq between span.first_seq and span.last_seq and reading.metric = any(%s::bigint[])
+            and reading.t >= greatest(%s, span.bucket * {BUCKET_S})
+            and reading.t < least(%s, (span.bucket + 1) * {BUCKET_S})) as r
+            where span.bucket between %s and %s and span.device = any(%s::bigint[])"""  # noqa: S608
+        buckets = (math.floor(t_from) // BUCKET_S, math.floor(t_to) // BUCKET_S)
+        values = (list(metric_codes), t_from, t_to, *buckets, list(device_ids))
         if max_points is None:
-            query = f"select {COLUMNS} from reading where {where} order by device, metric, t, seq"  # noqa: S608
-            return self._select(query, span)
+            return self._select(f"{found} order by r.device, r.metric, r.t, r.seq", values)
         extremes = " union ".join(
-            f"(select distinct on (device, metric, bucket) {COLUMNS} from span"  # noqa: S608
-            f" order by device, metric, bucket, value {direction})"
+            f"(select distinct on (device, metric, part) {COLUMNS} from parted"  # noqa: S608
+            f" order by device, metric, part, value {direction})"
             for direction in ("asc", "desc")
         )
-        query = f"""with span as (select {COLUMNS}, floor((t - %s) / %s) as bucket from reading where {where})
+        query = f"""with found as ({found}), parted as (select *, floor((t - %s) / %s) as part from found)
             select * from ({extremes}) as kept order by device, metric, t, seq"""  # noqa: S608
-        return self._select(query, (t_from, bucket_width_s(t_from, t_to, max_points), *span))
+        return self._select(query, (*values, t_from, bucket_width_s(t_from, t_to, max_points)))
 
     def since(self, cursors: Mapping[int, int], limit: int) -> list[Reading]:
         """Return at most `limit` readings with seq > cursors[device], ordered by device and seq."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.telemetry import READING, Reading, ReadingBatch, StoredWindow, Waveform, open_store
+from devices.telemetry.batch import BUCKET_S, buckets_of
 
 GLUCOSE, RATE = 0x8027_0074, 0x8027_0080
 T0 = 1_700_000_000.0
@@ -90,6 +93,32 @@ def test_history_keeps_to_devices_metrics_and_time(store):
     found = store.history([8, 7], [GLUCOSE], T0, T0 + 5)
     assert [row.value for row in found] == [1.0, 4.0]
     assert store.history([], [GLUCOSE], T0, T0 + 5) == []
+
+
+def test_history_finds_late_readings_and_readings_of_a_clock_that_jumped(store):
+    hour = 3600.0
+    store.write(batch((7, GLUCOSE, 1, T0, 1.0), (7, GLUCOSE, 2, T0 + 2 * hour, 2.0)))
+    store.write(batch((7, GLUCOSE, 3, T0 - 5 * hour, 3.0), (7, GLUCOSE, 4, T0 + hour, 4.0), (7, RATE, 5, T0, 5.0)))
+    store.write(batch((7, GLUCOSE, 0, T0 + hour / 2, 0.5)))
+    everything = store.history([7], [GLUCOSE], T0 - 10 * hour, T0 + 10 * hour)
+    assert [row.value for row in everything] == [3.0, 1.0, 0.5, 4.0, 2.0]
+    assert [row.value for row in store.history([7], [GLUCOSE], T0, T0 + 2 * hour)] == [1.0, 0.5, 4.0]
+    assert [row.value for row in store.history([7], [GLUCOSE], T0 - 5 * hour, T0)] == [3.0]
+
+
+@given(st.integers(2_500_000, 3_000_000), st.sampled_from([-3, -2, -1, 0, 1, 2]))
+def test_a_time_lies_in_its_bucket_to_the_last_bit(bucket, steps):
+    edge = np.float64(bucket * BUCKET_S)
+    for _ in range(abs(steps)):
+        edge = np.nextafter(edge, np.inf if steps > 0 else -np.inf)
+    (found,) = buckets_of(np.array([edge]))
+    assert found * BUCKET_S <= edge < (found + 1) * BUCKET_S
+
+
+def test_history_before_the_epoch_of_time_is_empty_not_wrong(store):
+    store.write(batch((7, GLUCOSE, 1, 0.5, 1.0)))
+    assert [row.value for row in store.history([7], [GLUCOSE], -1000.0, 1.0)] == [1.0]
+    assert store.history([7], [GLUCOSE], -1000.0, 0.0) == []
 
 
 @pytest.mark.parametrize("max_points", [10, 60, 200])
