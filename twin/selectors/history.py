@@ -95,7 +95,6 @@ class Entry:
     """One line of the timeline."""
 
     at: datetime
-    kind: str  # an EventCategory, or "alert"
     text: str
     priority: str = ""
     count: int = 1
@@ -104,12 +103,12 @@ class Entry:
 def timeline_of(patient: Patient, categories: Iterable[str], *, alerts: bool) -> list[Entry]:
     """Return the newest events of the given categories and, with `alerts`, when alarms began and ended."""
     events = Event.objects.filter(patient=patient, category__in=list(categories))[:TIMELINE_LENGTH]
-    entries = [Entry(event.at, event.category, event.message, count=event.count) for event in events]
+    entries = [Entry(event.at, event.message, count=event.count) for event in events]
     if alerts:
         for alert in Alert.objects.filter(patient=patient)[:TIMELINE_LENGTH]:
-            entries.append(Entry(alert.raised_at, "alert", alert.message, alert.priority))
+            entries.append(Entry(alert.raised_at, alert.message, alert.priority))
             if alert.resolved_at:
-                entries.append(Entry(alert.resolved_at, "alert", f"Over: {alert.message}"))
+                entries.append(Entry(alert.resolved_at, f"Over: {alert.message}"))
     return _folded(sorted(entries, key=lambda entry: entry.at, reverse=True))[:TIMELINE_LENGTH]
 
 

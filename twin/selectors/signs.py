@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from devices.kinds.registry import KINDS, Measurement
+from devices.kinds.registry import KINDS
 from devices.models import Device, DeviceState
 from twin.alerts.silence import LOST_FLOOR_S, LOST_PERIODS
 from twin.selectors.vitals import Latest
@@ -24,7 +24,6 @@ class Sign:
     heard: bool
     battery: float | None
     quiet_after_s: float
-    readings: tuple[tuple[Measurement, float, float], ...]  # measurement, value, device time
 
     @property
     def trusted(self) -> bool:
@@ -77,5 +76,4 @@ def _sign(device: Device, latest: Latest, now: float) -> Sign:
         heard=heard_at is not None and now - heard_at <= quiet,
         battery=next((reading.value for m, reading in found if m.key == "battery"), None),
         quiet_after_s=quiet,
-        readings=tuple((m, reading.value, reading.t) for m, reading in found),
     )
