@@ -13,20 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.physiology.glucose import MG_DL_PER_MMOL_L, Compartment, Inputs, steady_state, step
-from twin.physiology.parameters import Floats, Parameters
+from twin.physiology.parameters import PUBLISHED, Floats, Parameters
 
 HISTORY_MIN = 300  # after five hours nothing of a bolus is left in the depots
 STEP_MIN = 5.0
 FLUX_OVER_MIN = 10.0  # how far back the unexplained flux is averaged
 RESTING_MG_DL = 125.0  # where a pump's basal rate is assumed to hold a person
 USUAL_SENSITIVITY = 0.5  # of the published one, where no pump tells
+MATCHED_G_PER_U = 28.0  # of carbohydrate, by the published body
+UNANNOUNCED = (0.4, 1.4)  # how much of that goes with a bolus for which nobody entered a meal
 BOLUS_STRENGTH = 0.7  # pumps that correct by themselves give a part of the resting need as boluses
 SENSITIVITY_RANGE = (0.1, 1.5)  # a pump at rest for an hour must not make a body of sugar
 SENSOR_ERROR = 0.04  # relative
 FLUX_SIGMA_MG_DL_PER_MIN = 1.8  # so wide that nine tenths of what came lay inside the bands
 LEAD_MIN = 6.0  # blood before sensor: half the model's 14 min, since the full lead would double the sensor's noise
 TRUST = 0.8  # how much of a fresh trend to believe
-TRUST_LASTING = 0.5  # and of one that has gone on for hours
+TRUST_LASTING = 0.8  # and of one that has gone on for hours
 YOUNG_MEAL = 0.3  # of what is seen of a meal, how much may still wait in the stomach
 FADING_MIN = 40.0  # what vanished lately fades with this time constant
 SLOW_OVER_MIN = 150.0  # a flux that has lasted is a wrong idea of the person, and lasts on
@@ -96,11 +98,13 @@ def estimate(observed: Observed, members: int, rng: np.random.Generator) -> Pres
     error = 1.0 + SENSOR_ERROR * rng.standard_normal(members)
     state, _basal = steady_state(parameters, plasma[0] * error * MG_DL_PER_MMOL_L)
     basal = _basal_at(observed, grid, basal_now)
-    volume = parameters.glucose_volume * parameters.weight_kg
+    volume = parameters.glucose_space_l
+    eaten_g_per_u = _unannounced_g_per_u(parameters, rng)
     lasting, lately = np.zeros(members), np.zeros(members)
     for index in range(grid.size - 1):
         bolus = _within(observed.bolus_t, observed.bolus_u, grid[index], grid[index + 1])
-        carbs = _within(observed.carbs_t, observed.carbs_g, grid[index], grid[index + 1])
+        entered = _within(observed.carbs_t, observed.carbs_g, grid[index], grid[index + 1])
+        carbs = entered if entered else eaten_g_per_u * bolus
         state = step(state, parameters, Inputs(basal[index], carbs, bolus), STEP_MIN)
         led = plasma[index + 1] * error * volume
         flux = (led - state[Compartment.ACCESSIBLE]) / STEP_MIN
@@ -130,6 +134,15 @@ def _people(observed: Observed, members: int, rng: np.random.Generator) -> tuple
     for sensitivity in (people.sensitivity_transport, people.sensitivity_disposal, people.sensitivity_production):
         sensitivity *= factor
     return people, float(observed.basal_u_per_h[-1]) if observed.basal_u_per_h.size else usual
+
+
+def _unannounced_g_per_u(people: Parameters, rng: np.random.Generator) -> Floats:
+    """Return the food that each member is taken to have eaten with a bolus for which no meal was entered, g/U.
+
+    Most boluses are for meals. A body as sensitive as the published one matches a unit with about `MATCHED_G_PER_U`.
+    """
+    sensitivity = people.sensitivity_transport / PUBLISHED["sensitivity_transport"]
+    return np.asarray(MATCHED_G_PER_U * sensitivity * rng.uniform(*UNANNOUNCED, people.members))
 
 
 def _explain_as_food(state: Floats, flux: Floats, people: Parameters, rng: np.random.Generator) -> None:

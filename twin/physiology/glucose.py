@@ -67,8 +67,8 @@ class Trajectory:
     @property
     def plasma_mg_dl(self) -> Floats:
         """Plasma glucose, float64[steps + 1, n]."""
-        volume = self.parameters.glucose_volume * self.parameters.weight_kg
-        return np.asarray(self.states[:, Compartment.ACCESSIBLE] / volume * MG_DL_PER_MMOL_L)
+        litres = self.parameters.glucose_space_l
+        return np.asarray(self.states[:, Compartment.ACCESSIBLE] / litres * MG_DL_PER_MMOL_L)
 
     @property
     def sensor_mg_dl(self) -> Floats:
@@ -79,22 +79,23 @@ class Trajectory:
 def derivative(state: Floats, p: Parameters, basal_u_per_h: Floats | float, resistance: Floats | float) -> Floats:
     """Return d(state)/dt per minute, float64[11, n]: equations 1-11 of the paper."""
     gut_1, gut_2, depot_1, depot_2, insulin, transport, disposal, production, q_1, q_2, sensor = state
-    concentration = q_1 / (p.glucose_volume * p.weight_kg)
+    concentration = q_1 / p.glucose_space_l
     absorbed = gut_2 / p.gut_peak_min
     depot_flow = depot_2 / p.insulin_peak_min
     # Below 4.5 mmol/L the brain's uptake falls with glucose; above 9 the kidney spills it.
-    uptake = p.f01 * p.weight_kg * np.minimum(concentration / 4.5, 1.0)
-    renal = 0.003 * np.maximum(concentration - 9.0, 0.0) * p.glucose_volume * p.weight_kg
+    uptake = p.uptake_mmol_per_min * np.minimum(concentration / 4.5, 1.0)
+    renal = 0.003 * np.maximum(concentration - 9.0, 0.0) * p.glucose_space_l
     # The linear law would make the liver consume glucose at very high insulin; it only stops.
-    hepatic = p.egp0 * p.weight_kg * np.maximum(1.0 - production, 0.0)
+    hepatic = p.production_mmol_per_min * np.maximum(1.0 - production, 0.0)
     to_q2, from_q2 = transport * q_1, p.k12 * q_2
     effective = insulin / resistance
     rate = np.empty_like(state)
-    rate[Compartment.GUT_1] = -gut_1 / p.gut_peak_min
-    rate[Compartment.GUT_2] = gut_1 / p.gut_peak_min - absorbed
-    rate[Compartment.DEPOT_1] = np.multiply(basal_u_per_h, MU_PER_U / 60.0) - depot_1 / p.insulin_peak_min
-    rate[Compartment.DEPOT_2] = depot_1 / p.insulin_peak_min - depot_flow
-    rate[Compartment.PLASMA_INSULIN] = depot_flow / (p.insulin_volume * p.weight_kg) - p.insulin_clearance * insulin
+    digested, advanced = gut_1 / p.gut_peak_min, depot_1 / p.insulin_peak_min
+    rate[Compartment.GUT_1] = -digested
+    rate[Compartment.GUT_2] = digested - absorbed
+    rate[Compartment.DEPOT_1] = np.multiply(basal_u_per_h, MU_PER_U / 60.0) - advanced
+    rate[Compartment.DEPOT_2] = advanced - depot_flow
+    rate[Compartment.PLASMA_INSULIN] = depot_flow / p.insulin_space_l - p.insulin_clearance * insulin
     rate[Compartment.ACTION_TRANSPORT] = p.ka1 * (p.sensitivity_transport * effective - transport)
     rate[Compartment.ACTION_DISPOSAL] = p.ka2 * (p.sensitivity_disposal * effective - disposal)
     rate[Compartment.ACTION_PRODUCTION] = p.ka3 * (p.sensitivity_production * effective - production)
@@ -157,14 +158,14 @@ def steady_state(p: Parameters, glucose_mg_dl: Floats | float) -> tuple[Floats, 
         rising = _net_flux(p, concentration, middle) > 0.0
         low, high = np.where(rising, middle, low), np.where(rising, high, middle)
     insulin = 0.5 * (low + high)
-    flow_mu = insulin * p.insulin_clearance * p.insulin_volume * p.weight_kg
+    flow_mu = insulin * p.insulin_clearance * p.insulin_space_l
     state = np.zeros((len(Compartment), p.members))
     state[Compartment.DEPOT_1] = state[Compartment.DEPOT_2] = flow_mu * p.insulin_peak_min
     state[Compartment.PLASMA_INSULIN] = insulin
     state[Compartment.ACTION_TRANSPORT] = p.sensitivity_transport * insulin
     state[Compartment.ACTION_DISPOSAL] = p.sensitivity_disposal * insulin
     state[Compartment.ACTION_PRODUCTION] = p.sensitivity_production * insulin
-    state[Compartment.ACCESSIBLE] = concentration * p.glucose_volume * p.weight_kg
+    state[Compartment.ACCESSIBLE] = concentration * p.glucose_space_l
     state[Compartment.NON_ACCESSIBLE] = _resting_q2(p, state[Compartment.ACCESSIBLE], insulin)
     state[Compartment.SENSOR] = concentration
     return state, np.asarray(flow_mu * 60.0 / MU_PER_U)
@@ -176,9 +177,9 @@ def _resting_q2(p: Parameters, q_1: Floats, insulin: Floats) -> Floats:
 
 def _net_flux(p: Parameters, concentration: Floats, insulin: Floats) -> Floats:
     """Return dQ1/dt in mmol/min at rest."""
-    q_1 = concentration * p.glucose_volume * p.weight_kg
+    q_1 = concentration * p.glucose_space_l
     lost = p.sensitivity_disposal * insulin * _resting_q2(p, q_1, insulin)
-    uptake = p.f01 * p.weight_kg * np.minimum(concentration / 4.5, 1.0)
-    renal = 0.003 * np.maximum(concentration - 9.0, 0.0) * p.glucose_volume * p.weight_kg
-    hepatic = p.egp0 * p.weight_kg * np.maximum(1.0 - p.sensitivity_production * insulin, 0.0)
+    uptake = p.uptake_mmol_per_min * np.minimum(concentration / 4.5, 1.0)
+    renal = 0.003 * np.maximum(concentration - 9.0, 0.0) * p.glucose_space_l
+    hepatic = p.production_mmol_per_min * np.maximum(1.0 - p.sensitivity_production * insulin, 0.0)
     return np.asarray(hepatic - uptake - renal - lost)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,21 @@ class Parameters:
     gut_peak_min: Floats  # t_max,G
     bioavailability: Floats  # A_G, the part of the carbohydrate that reaches the blood
     sensor_rate: Floats  # k_a,int, plasma to interstitium (Wilinska 2010)
+    # Products that every evaluation of the equations needs, made here once.
+    glucose_space_l: Floats = field(init=False)
+    insulin_space_l: Floats = field(init=False)
+    production_mmol_per_min: Floats = field(init=False)
+    uptake_mmol_per_min: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        derived = {
+            "glucose_space_l": self.glucose_volume * self.weight_kg,
+            "insulin_space_l": self.insulin_volume * self.weight_kg,
+            "production_mmol_per_min": self.egp0 * self.weight_kg,
+            "uptake_mmol_per_min": self.f01 * self.weight_kg,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # frozen: this is still its making
 
     @property
     def members(self) -> int:
@@ -57,16 +73,18 @@ class Parameters:
 
     def repeated(self, times: int) -> Parameters:
         """Return each member `times` times in a row."""
-        return Parameters(**{f.name: np.repeat(getattr(self, f.name), times) for f in fields(self)})
+        return Parameters(**{f.name: np.repeat(getattr(self, f.name), times) for f in _drawn_fields()})
 
     @classmethod
     def joined(cls, parts: list[Parameters]) -> Parameters:
         """Return the members of all `parts` side by side."""
-        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts] or [[]]) for f in fields(cls)})
+        return cls(
+            **{f.name: np.concatenate([getattr(part, f.name) for part in parts] or [[]]) for f in _drawn_fields()}
+        )
 
     def chosen(self, index: NDArray[np.int64] | slice) -> Parameters:
         """Return the members at `index`."""
-        return Parameters(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return Parameters(**{f.name: getattr(self, f.name)[index] for f in _drawn_fields()})
 
 
 PUBLISHED = {
@@ -104,3 +122,7 @@ SPREAD = {  # how widely a constant varies, relative to the others
     "gut_peak_min": 1.0,
     "sensor_rate": 0.5,
 }
+
+
+def _drawn_fields() -> list[Field[Any]]:
+    return [f for f in fields(Parameters) if f.init]
