@@ -15,7 +15,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 TONES = ("#2a8f88", "#5f7fa8", "#8a7a4f", "#7d8a97", "#4f7d4a", "#a0694f")
-MAIN, OTHER = TONES[0], TONES[3]
+MAIN = TONES[0]
+THIN = 0.01  # of the whole: a thinner band is not a pixel high
 CONFIG: Any = {"displayModeBar": False, "responsive": True, "doubleClick": "reset", "scrollZoom": False}
 Figure = Any  # plotly declares no types
 
@@ -37,9 +38,14 @@ def message(text: str) -> Figure:
 
 
 def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str) -> Figure:
-    """Return bars over time, one tone per series, labelled at their right end."""
+    """Return bars over time, one tone per series, named beside the last bar in the order in which they are stacked.
+
+    Series that are too thin to be seen share one bar; their own figures stand elsewhere on the page.
+    """
     figure = go.Figure()
-    for tone, entry in zip(_tones(len(series)), series, strict=True):
+    shown = _visible(series)
+    for index, entry in enumerate(shown):
+        tone = TONES[index % len(TONES)]
         figure.add_bar(
             x=list(times),
             y=list(entry.values),
@@ -47,10 +53,26 @@ def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str) -> F
             marker={"color": tone, "line": {"width": 0}},
             hovertemplate="%{y:.4~s} " + unit + "<extra>" + entry.name + "</extra>",
         )
-    figure.update_layout(**_layout(), barmode="stack", bargap=0.15, hovermode="x unified", showlegend=len(series) > 1)
-    figure.update_xaxes(type="date", nticks=6)
-    figure.update_yaxes(title={"text": unit}, rangemode="tozero", nticks=5)
+        if len(shown) > 1:
+            label = f"<span style='color:{tone}'>■</span> {entry.name}"
+            place = {"x": 1.01, "y": 0.06 + 0.12 * index, "xref": "paper", "yref": "paper", "xanchor": "left"}
+            figure.add_annotation(text=label, showarrow=False, **place)
+    figure.update_layout(**_layout(), barmode="stack", bargap=0.15, hovermode="x unified", showlegend=False)
+    figure.update_layout(margin_r=104 if len(shown) > 1 else 16)
+    figure.update_xaxes(type="date", nticks=5, tickangle=0)
+    figure.update_yaxes(ticksuffix=" J" if unit == "J" else "", rangemode="tozero", nticks=5)
     return figure
+
+
+def _visible(series: Sequence[Series]) -> list[Series]:
+    """Return the series, those under a hundredth of the whole summed into one at the end."""
+    whole = sum(sum(entry.values) for entry in series)
+    thick = [entry for entry in series if sum(entry.values) >= THIN * whole]
+    thin = [entry for entry in series if sum(entry.values) < THIN * whole]
+    if len(thin) < 2:
+        return list(series)
+    summed = [sum(values) for values in zip(*(entry.values for entry in thin), strict=True)]
+    return [*thick, Series("others", summed)]
 
 
 def bars(labels: Sequence[str], values: Sequence[float], unit: str, shown: Sequence[str]) -> Figure:
@@ -80,10 +102,6 @@ def bars(labels: Sequence[str], values: Sequence[float], unit: str, shown: Seque
     return figure
 
 
-def _tones(count: int) -> list[str]:
-    return [TONES[index % len(TONES)] for index in range(count)]
-
-
 def _layout(height: int = 260) -> Mapping[str, Any]:
     return {
         "height": height,
@@ -92,7 +110,6 @@ def _layout(height: int = 260) -> Mapping[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 12},
         "template": "none",
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "xaxis": {"automargin": True, "zeroline": False},
         "yaxis": {"automargin": True, "zeroline": False},
         "hoverlabel": {"bgcolor": "#14181d", "font": {"color": "#e8ecf1"}, "bordercolor": "#14181d"},

@@ -79,7 +79,8 @@ def _over_time(summary: SecuritySummary) -> Figure:
     found = {category for _, category in summary.series}
     shown = [category for category in EventCategory if category.value in found]
     series = [
-        Series(str(category.label), [summary.series.get((at, category.value), 0) for at in times]) for category in shown
+        Series(str(category.label).capitalize(), [summary.series.get((at, category.value), 0) for at in times])
+        for category in shown
     ]
     return stacked(times, series, "events")
 
@@ -96,20 +97,17 @@ def _gateways(gateways: list[Gateway]) -> Component:
     now = timezone.now()
     up = {gateway: is_up(gateway, now) for gateway in gateways}
     rows = [
-        (
-            gateway.name,
-            gateway.ward.name,
-            html.Span(className="dot" if up[gateway] else "dot off"),
-            _state(gateway, now),
-        )
+        (gateway.name, gateway.ward.name, _state(gateway, up[gateway], now))
         for gateway in sorted(gateways, key=lambda gateway: up[gateway])
     ]
-    return table(("Gateway", "Ward", "", "State"), rows, empty="No gateway stands on a ward that you may see.")
+    return table(("Gateway", "Ward", "State"), rows, empty="No gateway stands on a ward that you may see.")
 
 
-def _state(gateway: Gateway, now: datetime) -> str:
-    heard = gateway.last_seen_at
-    return "up" if is_up(gateway, now) else f"silent, last heard {words.moment(heard, now)}"
+def _state(gateway: Gateway, up: bool, now: datetime) -> Component:
+    said = "up" if up else "not heard yet"
+    if gateway.last_seen_at and not up:
+        said = f"silent since {words.moment(gateway.last_seen_at, now)}"
+    return html.Span([html.Span(className="dot" if up else "dot off"), said], className="state")
 
 
 def _newest(summary: SecuritySummary) -> Component:

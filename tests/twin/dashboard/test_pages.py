@@ -127,3 +127,10 @@ def test_a_dash_application_is_not_called_by_templates():
     page = energy.page
     rendered = engines["django"].from_string("{{ holder.page.title }}").render({"holder": SimpleNamespace(page=page)})
     assert rendered == "Energy"
+
+
+def test_bands_too_thin_to_see_share_one_bar():
+    series = [figures.Series("thick", [99.0, 99.0]), figures.Series("a", [0.1, 0.2]), figures.Series("b", [0.3, 0.1])]
+    figure = figures.stacked([], series, "J")
+    assert [bar.name for bar in figure.data] == ["thick", "others"]
+    assert list(figure.data[1].y) == pytest.approx([0.4, 0.3])
