@@ -83,7 +83,7 @@ class Command(BaseCommand):
             manage = [python, str(Path(sys.argv[0]).resolve())]
             server = f"ws://{host}:{port}/ws/gateway/"
             launcher.add(Child("ward", [*manage, "emulate_ward", "--patients", str(patients), "--server", server]))
-            studies = [*manage, "send_study", "--demo", "--server", f"http://{host}:{port}"]
+            studies = [*manage, "send_samples", "--server", f"http://{host}:{port}"]
             launcher.add(Child("scanner", studies, once=True))
 
     def announce(self, host: str, port: int) -> None:

@@ -55,12 +55,12 @@ class Command(BaseCommand):
         ward, _created = Ward.objects.get_or_create(name=WARD_NAME)
         people = {username: _person(username, role) for username, role, _what in SIGN_INS}
         ensure_patients(ward, patients)
-        first = Patient.objects.filter(ward=ward).order_by("medical_record_number").first()
-        for username, user in people.items():
-            if username == "caregiver":
-                _relate(user, patient=first)
-            else:
-                _relate(user, ward=ward)
+        beds = list(Patient.objects.filter(ward=ward).order_by("medical_record_number"))
+        _relate(people["caregiver"], patient=beds[0])
+        for username in set(people) - {"caregiver"}:
+            _relate(people[username], ward=ward)
+        for patient in beds[:4]:  # tonight's own patients of the nurse: the filter on the board
+            _relate(people["nurse"], patient=patient)
         ensure_demo_regimens(list(Patient.objects.filter(ward=ward)))
 
 
