@@ -23,7 +23,7 @@ from twin.live.wire import Channels, Note, channels_of, encode_group, encode_not
 
 log = logging.getLogger(__name__)
 
-PUBLISH_EVERY_S = 0.05  # groups within this time travel together
+PUBLISH_EVERY_S = 0.1  # groups within this time travel together
 MOST_WAITING_BATCHES = 200  # beyond this the oldest are dropped: pages see the gap in the numbers and read the store
 BROKER_TIMEOUT_S = 0.5
 QUIET_S = 2.0  # after a failure, so that a dead broker is not asked for every group
