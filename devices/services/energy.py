@@ -162,18 +162,23 @@ class Flusher(threading.Thread):
         self._condense_at = 0.0
 
     def run(self) -> None:
-        """Wait, flush, repeat."""
+        """Wait, work, give the connection back, repeat."""
         while True:
             time.sleep(self._period_s)
             try:
-                flush(self._period_s)
-                if time.monotonic() >= self._condense_at:
-                    condense(timezone.now())
-                    self._condense_at = time.monotonic() + CONDENSE_EVERY_S
-            except DatabaseError:
-                log.warning("energy figures of the last %s s are lost", self._period_s, exc_info=True)
+                self.work(time.monotonic())
             finally:
                 connection.close()
+
+    def work(self, now_s: float) -> None:
+        """Flush, and condense when it is due. now_s: on the monotonic clock."""
+        try:
+            flush(self._period_s)
+            if now_s >= self._condense_at:
+                condense(timezone.now())
+                self._condense_at = now_s + CONDENSE_EVERY_S
+        except DatabaseError:
+            log.warning("energy figures of the last %s s are lost", self._period_s, exc_info=True)
 
 
 _flusher: Flusher | None = None

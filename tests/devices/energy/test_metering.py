@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from django.db import OperationalError
 from django.db.models import Sum
 
 from devices.energy import LINKS, SEAL_BYTES, message_cost
@@ -135,6 +136,25 @@ def test_the_last_whole_hour_stays_in_minutes(monitor):
     energy.meter.count(batch(monitor, at=datetime(2026, 11, 21, 0, 10, tzinfo=UTC).timestamp()))
     energy.flush(window_s=7.0)
     assert energy.condense(datetime(2026, 11, 21, 1, 30, tzinfo=UTC)) == 0
+
+
+def test_the_thread_flushes_and_condenses_when_it_is_due(monitor):
+    flusher = energy.Flusher(7.0)
+    for now_s, hours in ((1000.0, 2), (1000.0 + energy.CONDENSE_EVERY_S - 1, 2), (1000.0 + energy.CONDENSE_EVERY_S, 6)):
+        energy.meter.count(batch(monitor, at=AT + (now_s - 1000) * 3600))
+        flusher.work(now_s)
+        assert EnergyUsage.objects.filter(span_s=3600).count() == hours
+    assert energy.meter.take() == {}
+
+
+def test_a_failed_flush_is_logged_and_the_thread_goes_on(monitor, monkeypatch, caplog):
+    def locked(_rows):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(energy, "store", locked)
+    energy.meter.count(batch(monitor))
+    energy.Flusher(7.0).work(0.0)
+    assert "energy figures of the last 7.0 s are lost" in caplog.text
 
 
 def test_counting_is_cheap_enough_for_the_writer(monitor):
