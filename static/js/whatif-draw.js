@@ -2,6 +2,7 @@
 
 const AHEAD_MIN = 240;
 const PAST_MIN = 120;
+const FLOOR = 40; // a sensor shows nothing lower
 const LOW = 70;
 const HIGH = 180;
 const PAD = { left: 38, right: 10, top: 22, bottom: 24 };
@@ -40,7 +41,7 @@ export function drawFuture(canvas, future, past, top) {
   ctx.scale(scale, scale);
   ctx.font = FONT;
   const x = (minutes) => PAD.left + ((minutes + PAST_MIN) / (AHEAD_MIN + PAST_MIN)) * (width - PAD.left - PAD.right);
-  const y = (value) => height - PAD.bottom - ((Math.min(value, top) - 40) / (top - 40)) * (height - PAD.top - PAD.bottom);
+  const y = (value) => height - PAD.bottom - ((Math.min(Math.max(value, FLOOR), top) - FLOOR) / (top - FLOOR)) * (height - PAD.top - PAD.bottom);
   drawGround(ctx, x, y, top, height);
   if (future) drawBands(ctx, future, x, y);
   drawPast(ctx, past, x, y);

@@ -23,9 +23,11 @@ from twin.physiology.therapy import Therapy, titrate
 MINUTE_S = 60.0
 WARM_UP_S = 28 * 3600.0
 KEEP_MINUTES = 28 * 60
-STAGE_AHEAD_MIN = 110  # a bolus needs nearly two hours to bring down what a meal left
+STAGE_AHEAD_MIN = 110  # a bolus needs nearly two hours to bring down what a meal left ...
+STAGE_LATE_MIN = 55  # ... and one hour from a fasting value
+STAGE_LATE_BELOW_MG_DL = 120.0
 FASTING_AFTER_MIN = 30
-LARGEST_OVERDOSE_U = 14.0
+LARGEST_OVERDOSE_U = 10.0
 RESCUE_BELOW_MG_DL = 52.0
 RESCUE_CARBS_G = 22.0
 RESCUE_PAUSE_S = 1200.0
@@ -174,13 +176,20 @@ class Bodies:
         due: dict[int, list[tuple[int, Episode]]] = {}
         for column, who in enumerate(self.people):
             for episode in who.of_kind(EpisodeKind.HYPOGLYCAEMIA):
-                index = int((episode.at - STAGE_AHEAD_MIN * MINUTE_S - minutes[0]) // MINUTE_S)
-                if 0 <= index < minutes.size:
-                    due.setdefault(index, []).append((column, episode))
+                for ahead_min in (STAGE_AHEAD_MIN, STAGE_LATE_MIN):
+                    index = int((episode.at - ahead_min * MINUTE_S - minutes[0]) // MINUTE_S)
+                    if 0 <= index < minutes.size:
+                        due.setdefault(index, []).append((column, episode))
         return due
 
     def _stage(self, column: int, episode: Episode, t: float) -> float:
-        """Give the bolus at `t` that lets the sensor cross 70 mg/dL as near as possible to the scripted moment."""
+        """Give the bolus at `t` that lets the sensor cross 70 mg/dL as near as possible to the scripted moment, or
+        wait.
+        """
+        early = episode.at - t > (STAGE_LATE_MIN + 1) * MINUTE_S
+        given = any(c == column and 0.0 <= episode.at - bolus.t < 7200.0 for c, bolus in self._staged)
+        if given or (early and self._sensor[-1, column] < STAGE_LATE_BELOW_MG_DL):
+            return 0.0
         sizes = np.round(np.geomspace(0.3, LARGEST_OVERDOSE_U, 48), 1)
         one = np.full(sizes.size, column)
         ahead = (episode.at - t) / MINUTE_S
