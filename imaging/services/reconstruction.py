@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid5
 
 import numpy as np
@@ -35,9 +36,14 @@ def reconstruct_study(lease: jobs.Lease) -> None:
     slices = list(Instance.objects.filter(series__study=study, series__kind=SeriesKind.KSPACE))
     results = [_one(lease, study, slice_, done, len(slices)) for done, slice_ in enumerate(slices)]
     brightest = max(float(max(r.zero_filled.max(), r.cg_sense.max())) for r in results) or 1.0
+    # The window is the same for both series, or the comparison would compare windows.
+    window = (
+        float(np.percentile(np.concatenate([r.cg_sense.ravel() for r in results]), 99.5)) / brightest * SHOWN_MAXIMUM
+    )
+    made = _Made(study, slices, results, brightest, window)
     drafts = [
-        _draft(study, SeriesKind.ZERO_FILLED, slices, [r.zero_filled for r in results], results, brightest),
-        _draft(study, SeriesKind.CG_SENSE, slices, [r.cg_sense for r in results], results, brightest),
+        _draft(made, SeriesKind.ZERO_FILLED, [r.zero_filled for r in results], ""),
+        _draft(made, SeriesKind.CG_SENSE, [r.cg_sense for r in results], f", regularisation {lease.job.lamda:g}"),
     ]
     _store(lease, study, drafts)
 
@@ -63,32 +69,35 @@ def _mask(study: Study, slice_: Instance) -> NDArray[np.bool_] | None:
     return mask
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What both series of a study share."""
+
+    study: Study
+    slices: Sequence[Instance]
+    results: Sequence[Reconstruction]
+    brightest: float
+    window: float
+
+
 def _draft(
-    study: Study,
-    kind: SeriesKind,
-    slices: Sequence[Instance],
-    images: Sequence[NDArray[np.float32]],
-    results: Sequence[Reconstruction],
-    brightest: float,
+    made: _Made, kind: SeriesKind, images: Sequence[NDArray[np.float32]], how: str
 ) -> tuple[Series, list[Instance]]:
     """Archive the pixels of one series and return its rows, not yet stored."""
+    study = made.study
     series_id = uuid5(study.pk, f"series {kind}")
     number = 1 if kind == SeriesKind.ZERO_FILLED else 2
     series = Series(id=series_id, study=study, kind=kind, series_uid=made_uid(series_id), number=number, modality="MR")
     series.description = str(kind.label)
-    # The window is the same for both series, or the comparison would compare windows.
-    window = (
-        float(np.percentile(np.concatenate([r.cg_sense.ravel() for r in results]), 99.5)) / brightest * SHOWN_MAXIMUM
-    )
     rows = []
-    for slice_, image, result in zip(slices, images, results, strict=True):
+    for slice_, image, result in zip(made.slices, images, made.results, strict=True):
         instance = Instance(id=instance_id(study, f"{kind} {slice_.number}"), series=series, number=slice_.number)
         instance.sop_uid = made_uid(instance.pk)
         instance.rows, instance.columns = image.shape
         instance.slope = SHOWN_MAXIMUM / FULL_SCALE
-        instance.window_centre, instance.window_width = window / 2, max(window, 1.0)
-        instance.note = f"{result.acceleration:.1f}x undersampled, maps: {result.maps}"
-        levels = np.round(image / brightest * FULL_SCALE).astype("<u2")
+        instance.window_centre, instance.window_width = made.window / 2, max(made.window, 1.0)
+        instance.note = f"{result.acceleration:.1f}x undersampled, maps: {result.maps}{how}"
+        levels = np.round(image / made.brightest * FULL_SCALE).astype("<u2")
         archive.store_pixels(study, str(instance.pk), levels.tobytes())
         rows.append(instance)
     thumbnails.make(study, series, rows)

@@ -1,4 +1,4 @@
-"""The scanner gateway's agent seals what is settled, keeps it until it is received, tells final refusals from others."""
+"""The scanner gateway's agent seals what is settled, keeps it until it is received, and tells final refusals apart."""
 
 from __future__ import annotations
 
