@@ -46,6 +46,11 @@ STAGING = """create temporary table if not exists reading_staged(
   on commit delete rows"""
 TAKE_STAGED = f"insert into reading({COLUMNS}) select {COLUMNS} from reading_staged on conflict do nothing"  # noqa: S608
 
+# Emptying the staging table costs more than a small group does, so that these come as arrays.
+FEW_ROWS = 1000
+INSERT_FEW = f"""insert into reading({COLUMNS}) select *, %b::float8
+from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[]) on conflict do nothing"""  # noqa: S608
+
 # The newest by (t, seq) wins: the same join as in memory, so that late data never replaces what is newer.
 UPSERT_LATEST = """insert into latest(device, metric, seq, t, value, received)
 select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[], %b::float8[])
@@ -109,25 +114,23 @@ class PostgresStore:
         with self._lock, self._named_errors():
             db = self._writing()
             with db.transaction():
-                if self._stage(db, batch) != len(batch.readings):
+                if self._insert(db, batch).rowcount != len(batch.readings):
                     raise psycopg.Rollback
                 return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
             with db.transaction():  # rare: something was sent twice, so ask for each row
-                self._copy(db, batch)
-                inserted = db.execute(f"{TAKE_STAGED} returning device, seq").fetchall()
+                inserted = self._insert(db, batch, " returning device, seq").fetchall()
                 new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted))
                 return Written(new, self._write_rest(db, batch, windows))
 
-    def _stage(self, db: Connection, batch: ReadingBatch) -> int:
-        if len(batch.readings) == 0:
-            return 0
-        self._copy(db, batch)
-        return db.execute(TAKE_STAGED).rowcount
-
     @staticmethod
-    def _copy(db: Connection, batch: ReadingBatch) -> None:
+    def _insert(db: Connection, batch: ReadingBatch, returning: str = "") -> psycopg.Cursor[tuple[Any, ...]]:
+        readings = batch.readings
+        if len(readings) <= FEW_ROWS:
+            columns = [readings[name].tolist() for name in ("device", "seq", "metric", "t", "value")]
+            return db.execute(INSERT_FEW + returning, (batch.received_at, *columns))
         with db.cursor().copy("copy reading_staged from stdin (format binary)") as copy:
-            copy.write(copy_bytes(batch.readings, batch.received_at))
+            copy.write(copy_bytes(readings, batch.received_at))
+        return db.execute(TAKE_STAGED + returning)
 
     @staticmethod
     def _write_rest(db: Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:

@@ -75,7 +75,9 @@ def _insert(rows: int, returning: bool = False) -> str:
 def _statements(readings: NDArray[np.void], received: float) -> Iterator[tuple[int, list[float]]]:
     """Cut the group into few statement shapes (200, 20 and 1 rows), so that prepared statements are reused."""
     flat: list[float] = [0] * (5 * len(readings))
-    for place, name in enumerate(("device", "metric", "seq", "t", "value")):  # no tuple per row: the collector sleeps on
+    for place, name in enumerate(
+        ("device", "metric", "seq", "t", "value")
+    ):  # no tuple per row: the collector sleeps on
         flat[place::5] = readings[name].tolist()
     start, left = 0, len(readings)
     for rows in (ROWS_PER_STATEMENT, 20, 1):

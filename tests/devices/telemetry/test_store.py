@@ -67,11 +67,13 @@ def test_a_reading_twice_in_one_group_is_new_once(store):
     assert written.readings.tolist() == [True, False]
 
 
-def test_a_large_group_with_an_odd_size_is_complete(store):
+def test_a_large_group_with_an_odd_size_is_complete_and_known_again(store):
     rows = series(3, range(1_237))
     written = store.write(ReadingBatch(rows, (), T0))
     assert written.readings.all()
     assert [row.value for row in store.history([3], [GLUCOSE], T0, T0 + 2_000)] == list(range(1_237))
+    again = store.write(ReadingBatch(np.concatenate([rows, series(4, [1.0])]), (), T0))
+    assert np.flatnonzero(again.readings).tolist() == [1_237]
 
 
 def test_latest_is_the_newest_by_device_time_whatever_the_order(store):
