@@ -9,7 +9,6 @@ import random
 import signal
 import time
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from devices.emulator.plant import Plant, load_plant
@@ -19,11 +18,11 @@ from devices.gateway.config import ConfigRefused, GatewayConfig
 from devices.gateway.link import DeviceSeal, Session
 from devices.gateway.queue import DiskQueue, QueueUnusable
 from devices.protocol.ascon import backend
+from devices.transport.dial import dial
 
 log = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0
-MAX_ANSWER_BYTES = 256 * 1024
 # What a network, a restarting server or a wrong answer may throw at a gateway; anything else is a mistake of ours.
 INTERRUPTIONS = (OSError, WebSocketException, GatewayRefused, QueueUnusable, FrameMalformed)
 
@@ -94,11 +93,9 @@ class Agent:
             await self._pause(random.uniform(0.1, most_s))  # noqa: S311
 
     async def _connect_once(self) -> None:
-        server, limit = self.config.server, MAX_ANSWER_BYTES
-        async with connect(
-            server, ssl=self._tls, compression=None, proxy=None, max_size=limit, open_timeout=5
-        ) as socket:
-            session = Session(socket, self.queue, self._seals, self._cipher, self._wake, self._stop)
+        keys = {device: seal.key for device, seal in self._seals.items()}
+        async with dial(self.config.server, gateway_id=self.config.gateway_id, keys=keys, tls=self._tls) as line:
+            session = Session(line, self.queue, self._seals, self._cipher, self._wake, self._stop)
             await session.greet(self.config.gateway_id, self._key)
             self._failures = 0
             await session.run()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from compliance.errors import DomainError
 from devices.protocol.ascon.backend import KEY_BYTES
+from devices.transport.dial import SCHEMES, check_server
 
 U32 = (1 << 32) - 1
 
@@ -53,7 +54,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue: str
     devices: list[DeviceConfig]
     plant: PlantConfig
-    ca_file: str = ""  # for wss:// with a hospital's own certificate authority
+    ca_file: str = ""  # for wss:// and mqtts:// with a hospital's own certificate authority
     interval_s: float = 1.0  # how often the devices are asked
     readings_per_frame: int = 20
     max_batches: int = 200_000  # the queue's bound; about 100 MB
@@ -84,7 +85,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def tls(self) -> ssl.SSLContext | None:
         """Return how to check the server's certificate; None without TLS. Raises ConfigRefused."""
-        if not self.server.startswith("wss://"):
+        if not self.server.startswith(("wss://", "mqtts://")):
             return None
         try:
             return ssl.create_default_context(cafile=str(self.path(self.ca_file)) if self.ca_file else None)
@@ -93,13 +94,14 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> GatewayConfig:
-    """Return the checked configuration. Raises ConfigRefused."""
+    """Return the checked configuration. Raises ConfigRefused, AddressWrong or LibraryMissing."""
     try:
         config = msgspec.json.decode(_read(path), type=GatewayConfig)
     except msgspec.DecodeError as error:
         raise ConfigRefused(f"{path.name}: {error}") from error
-    if not config.server.startswith(("ws://", "wss://")):
-        raise ConfigRefused("server must begin with ws:// or wss://")
+    if not config.server.startswith(SCHEMES):
+        raise ConfigRefused(f"server must begin with {', '.join(SCHEMES)}")
+    check_server(config.server)
     ids = [device.device_id for device in config.devices]
     if len(set(ids)) != len(ids) or not all(0 < number <= U32 for number in [*ids, config.gateway_id]):
         raise ConfigRefused("gateway and device ids are different numbers from 1 to 4294967295")

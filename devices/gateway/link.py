@@ -1,4 +1,4 @@
-"""The gateway's side of the socket: prove who it is, stay within the credit, forget only what was acknowledged."""
+"""The gateway's side of a line: prove who it is, stay within the credit, forget only what was acknowledged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from websockets.asyncio.client import ClientConnection
 
 from devices.errors import GatewayRefused
 from devices.gateway.queue import Batch, DiskQueue
@@ -20,6 +19,7 @@ from devices.protocol.ascon import AeadBackend
 from devices.protocol.frames import Header, join_frames
 from devices.protocol.hello import Ack, Challenge, Nack, Refused, Welcome, make_hello
 from devices.protocol.messages import decode_message, message_type
+from devices.transport.line import Line
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +54,14 @@ class Session:
 
     def __init__(
         self,
-        socket: ClientConnection,
+        line: Line,
         queue: DiskQueue,
         seals: dict[int, DeviceSeal],
         cipher: AeadBackend,
         wake: asyncio.Event,
         stop: asyncio.Event,
     ) -> None:
-        self._socket, self._queue, self._seals, self._cipher = socket, queue, seals, cipher
+        self._line, self._queue, self._seals, self._cipher = line, queue, seals, cipher
         self._wake, self._stop = wake, stop
         self._flights: dict[tuple[int, int], Flight] = {}
         self._retries: list[tuple[float, int]] = []  # heap of (due, batch id)
@@ -72,13 +72,11 @@ class Session:
     async def greet(self, gateway_id: int, key: Ed25519PrivateKey) -> None:
         """Answer the challenge. Raises GatewayRefused, TimeoutError, or FrameMalformed for no such answer."""
         async with asyncio.timeout(GREETING_S):
-            challenge = decode_message(await self._socket.recv(), Challenge)
-            hello = make_hello(challenge, gateway_id=gateway_id, software=SOFTWARE, key=key)
-            await self._socket.send(msgspec.json.encode(hello).decode())
-            answer = await self._socket.recv()
+            answer = await self._answer(await self._line.recv(), gateway_id, key)
+            while message_type(answer) == "challenge":  # the server began anew in the meantime
+                answer = await self._answer(answer, gateway_id, key)
         if message_type(answer) == "refused":
-            refused = decode_message(answer, Refused)
-            raise GatewayRefused(f"{refused['code']}: {refused['message']}")
+            raise _refusal(answer)
         welcome = decode_message(answer, Welcome)
         self._credit = min(max(1, welcome["credit"]), MAX_CREDIT)
         offset_s = time.time() - welcome["server_time"]
@@ -86,11 +84,17 @@ class Session:
             log.warning("event=clock_offset seconds=%.1f", offset_s)
         log.info("event=connected credit=%d", self._credit)
 
+    async def _answer(self, challenge: str | bytes, gateway_id: int, key: Ed25519PrivateKey) -> str | bytes:
+        hello = make_hello(decode_message(challenge, Challenge), gateway_id=gateway_id, software=SOFTWARE, key=key)
+        await self._line.send(msgspec.json.encode(hello).decode())
+        return await self._line.recv()
+
     async def run(self) -> None:
-        """Send and listen until the connection ends; raises what ended it in an ExceptionGroup."""
+        """Send and listen until told to stop; a connection that ends raises what ended it in an ExceptionGroup."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send_all())
-            tasks.create_task(self._listen())
+            listening = tasks.create_task(self._listen())
+            await self._send_all()
+            listening.cancel()
 
     async def _send_all(self) -> None:
         while not self._stop.is_set():
@@ -104,7 +108,6 @@ class Session:
         while self._flights and time.monotonic() < deadline:
             self._wake.clear()
             await _wait(self._wake, 0.1)
-        await self._socket.close()
 
     async def _send_some(self, room: int) -> int:
         batches = await asyncio.to_thread(self._next_batches, self._due(room), room)
@@ -116,7 +119,7 @@ class Session:
         for batch, header in zip(ours, headers, strict=True):
             self._flights[header.device, header.counter] = Flight(batch.id, now)
         for message in _messages(frames):
-            await self._socket.send(message)
+            await self._line.send(message)
         return len(batches)
 
     def _due(self, room: int) -> list[int]:
@@ -153,13 +156,17 @@ class Session:
         return headers, [head + body for head, body in zip(raw, sealed, strict=True)]
 
     async def _listen(self) -> None:
-        while True:  # ends with ConnectionClosed
-            text = await self._socket.recv()
+        while True:  # ends when the line does
+            text = await self._line.recv()
             kind = message_type(text)
             if kind == "ack":
                 await self._acked(decode_message(text, Ack))
             elif kind == "nack":
                 await self._refused(decode_message(text, Nack))
+            elif kind == "refused":
+                raise _refusal(text)
+            elif kind == "challenge":
+                raise ConnectionResetError("the server began anew")
             else:
                 log.warning("event=message_unknown type=%r", kind)
             self._wake.set()
@@ -193,6 +200,11 @@ class Session:
         oldest = min((flight.sent_at for flight in self._flights.values()), default=None)
         if oldest is not None and time.monotonic() - oldest > ACK_WITHIN_S:
             raise TimeoutError(f"no acknowledgement within {ACK_WITHIN_S:.0f} s")
+
+
+def _refusal(text: str | bytes) -> GatewayRefused:
+    refused = decode_message(text, Refused)
+    return GatewayRefused(f"{refused['code']}: {refused['message']}")
 
 
 async def _wait(event: asyncio.Event, at_most_s: float) -> None:

@@ -1,10 +1,11 @@
-"""The JSON messages of the gateway socket, and the challenge by which a gateway proves its Ed25519 key (RFC 8032)."""
+"""The JSON messages between gateway and server, and the challenge over which a gateway signs (Ed25519, RFC 8032)."""
 
 from __future__ import annotations
 
 import struct
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -65,6 +66,14 @@ class Nack(TypedDict):
     code: str
     permanent: bool
     message: str
+
+
+class Presence(TypedDict):
+    """Gateway, over MQTT alone, retained. connection: a fresh random name for each time that it connects."""
+
+    type: Literal["presence"]
+    online: bool
+    connection: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 
 
 ServerMessage = Challenge | Welcome | Refused | Ack | Nack

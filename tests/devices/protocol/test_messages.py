@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,5 @@ def test_everything_else_is_refused_by_name(data: bytes | str) -> None:
 
 @given(st.binary(max_size=200) | st.text(st.characters(exclude_categories=()), max_size=200))
 def test_no_input_raises_anything_else(data: bytes | str) -> None:
-    try:
+    with contextlib.suppress(FrameMalformed):
         message_type(data)
-    except FrameMalformed:
-        pass
