@@ -1,6 +1,7 @@
 """The two limits that `benchmarks.ingest` compares with, as ASGI applications for the same server.
 
-`null_writer`: the real gateway socket and queue, but frames are acknowledged without being opened, judged or stored.
+`null_writer`: the real gateway socket and queue; frames are opened, decoded and acknowledged, and nothing is written:
+they are neither judged nor announced nor stored.
 `echo`: every message goes straight back.
 """
 
@@ -17,16 +18,20 @@ django.setup()
 
 from devices import consumers  # noqa: E402
 from devices.services import ingest as module  # noqa: E402
-from devices.services.ingest import Arrival, Ingest, claimed  # noqa: E402
+from devices.services.ingest import Arrival, Ingest  # noqa: E402
+from devices.services.opening import open_frames  # noqa: E402
 
 
 class NullWriter(Ingest):
-    """Acknowledges whatever comes."""
+    """Opens and acknowledges what comes, and writes nothing."""
 
     def _commit(self, arrivals: list[Arrival]) -> None:
-        answers: module.Answers = {arrival.link: ([], []) for arrival in arrivals}
-        for arrival in arrivals:
-            answers[arrival.link][0].extend(claimed(frame) for frame in arrival.frames)
+        frames = [frame for arrival in arrivals for frame in arrival.frames]
+        owners = [arrival.link for arrival in arrivals for _ in arrival.frames]
+        gateways = [link.gateway_id for link in owners]
+        opened = open_frames(frames, gateways, self.directory.devices, self._windows, self._cipher)
+        self._windows.update(opened.moved)
+        answers = self._answers(frames, owners, opened, None)
         self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
 
 
