@@ -14,7 +14,6 @@ import pytest
 _HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
 (_HOME / "static").mkdir()  # where production keeps collected files; WhiteNoise warns when it is absent
 os.environ["MEDTWIN_HOME"] = str(_HOME)
-os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"  # here, not in pyproject: that would be read before this file
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -31,11 +30,20 @@ def _settle_services() -> None:
 _settle_services()
 
 
-def pytest_configure() -> None:
-    """Load the settings now that the environment stands; pytest-django sets Django up after this."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the settings now that the environment stands; pytest-django sets Django up after this.
+
+    Not named in pyproject or in the environment of xdist's controller: pytest-django would read the settings before
+    this file was imported, and tests would write into the real data folder.
+    """
+    if config.getoption("numprocesses", default=None):
+        return
+    os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"
     from django.conf import settings
 
     assert Path(settings.HOME) == _HOME
+    # A connection that a helper thread of asgiref keeps would stop PostgreSQL from dropping the test database.
+    settings.DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
