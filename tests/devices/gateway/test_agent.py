@@ -184,6 +184,16 @@ async def test_server_that_comes_late_gets_everything(write_config: Write) -> No
             '{"type": "welcome", "credit": 9, "server_time": 0}',
             "[]",
         ],
+        [
+            '{"type": "challenge", "nonce": "00", "server_time": 0}',
+            '{"type": "welcome", "credit": 9, "server_time": 0}',
+            '{"type": "refused", "code": "c", "message": "m"}',
+        ],
+        [
+            '{"type": "challenge", "nonce": "00", "server_time": 0}',
+            '{"type": "welcome", "credit": 9, "server_time": 0}',
+            '{"type": "challenge", "nonce": "01", "server_time": 0}',
+        ],
     ],
 )
 async def test_refusal_and_babble_make_the_agent_wait_and_try_again(write_config: Write, words: list[str]) -> None:
