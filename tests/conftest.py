@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers import claim_redis
+
 _HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
 (_HOME / "static").mkdir()  # where production keeps collected files; WhiteNoise warns when it is absent
 os.environ["MEDTWIN_HOME"] = str(_HOME)
@@ -18,16 +20,12 @@ _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def _settle_services() -> None:
-    """On real services, give each xdist worker a Redis database and telemetry inside its own test database."""
+    """On real services, give each process a Redis database and telemetry inside its own test database."""
     if url := os.environ.get("REDIS_URL"):
-        number = int(_WORKER.removeprefix("gw")) + 1 if _WORKER else 1
-        os.environ["REDIS_URL"] = f"{url.rsplit('/', 1)[0]}/{number}"
+        os.environ["REDIS_URL"] = claim_redis(url, "the process itself")
     if url := os.environ.get("DATABASE_URL"):
         base, name = url.rsplit("/", 1)
         os.environ["TELEMETRY_URL"] = f"{base}/test_{name}" + (f"_{_WORKER}" if _WORKER else "")
-
-
-_settle_services()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("numprocesses", default=None):
         return
+    _settle_services()
     os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"
     from django.conf import settings
 
@@ -210,3 +209,11 @@ def _fresh_alert_watch() -> Iterator[None]:
 
     if watching := sys.modules.get("twin.services.alert_watch"):
         watching.alert_watch.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_lasting_connections() -> None:
+    """A connection that a helper thread keeps open would hold the test database when it is dropped."""
+    from django.db import connections
+
+    connections.settings["default"]["CONN_MAX_AGE"] = 0

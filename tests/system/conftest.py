@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers import claim_redis
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PATIENTS = 3
@@ -49,23 +51,27 @@ def eventually(condition: Callable[[], object], timeout_s: float, what: str) -> 
 
 
 def _fresh_database(name: str) -> str:
-    """Create an empty database beside the one in DATABASE_URL and return its URL."""
+    """Create an empty database beside the one that this process tests in and return its URL."""
     import psycopg
 
-    base = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
+    base, tested = os.environ["TELEMETRY_URL"].rsplit("/", 1)
+    own = f"{tested}_{name}"
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{base}/{name}"
+        connection.execute(f"DROP DATABASE IF EXISTS {own} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {own}")
+    return f"{base}/{own}"
 
 
 def isolated_environment(home: Path, name: str) -> dict[str, str]:
-    """Return an environment whose data folder, database and broker nobody else uses."""
+    """Return an environment whose data folder, database and broker nobody else uses.
+
+    `name` tells apart what runs at the same time in one test process: its database and Redis number are made empty.
+    """
     kept = {key: value for key, value in os.environ.items() if key not in {"DJANGO_SETTINGS_MODULE", "TELEMETRY_URL"}}
     kept |= {"MEDTWIN_HOME": str(home), "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"}
     if os.environ.get("DATABASE_URL"):
         kept["DATABASE_URL"] = _fresh_database(name)
-        kept["REDIS_URL"] = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/14"
+        kept["REDIS_URL"] = claim_redis(os.environ["REDIS_URL"], name)
     return kept
 
 
@@ -73,7 +79,7 @@ def isolated_environment(home: Path, name: str) -> dict[str, str]:
 def running_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWard]:
     """`manage.py demo` with a few patients, stopped by the same signal that Ctrl-C sends."""
     home = tmp_path_factory.mktemp("ward")
-    environment = isolated_environment(home, "test_medtwin_ward")
+    environment = isolated_environment(home, "ward")
     port = free_port()
     command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(port), "--patients", str(PATIENTS)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -242,7 +242,7 @@ def test_a_page_is_usable_with_the_keyboard_alone(visit, first_patient: str) -> 
 
 def test_ctrl_c_stops_every_process_of_the_ward(tmp_path: Path) -> None:
     """Asked of a ward of its own, since the shared one must go on."""
-    environment = isolated_environment(tmp_path, "test_medtwin_stopped")
+    environment = isolated_environment(tmp_path, "stopped")
     command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(free_port()), "--patients", "1"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout

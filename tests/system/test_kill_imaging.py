@@ -63,7 +63,7 @@ class Hospital:
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     folder = tmp_path_factory.mktemp("imaging")
-    environment = isolated_environment(folder / "home", "test_medtwin_imaging")
+    environment = isolated_environment(folder / "home", "imaging")
     environment["DJANGO_SETTINGS_MODULE"] = "twin.settings"
     port = free_port()
     made = Hospital(folder, environment)

@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
-        self.environment = isolated_environment(folder, "test_medtwin_kill")
+        self.environment = isolated_environment(folder, "kill")
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.commands = {
             "web": ["-m", "daphne", "-e", f"tcp:port={self.port}:interface=127.0.0.1", "twin.asgi:application"],

@@ -33,7 +33,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
-        self.environment = isolated_environment(folder, "test_medtwin_mqtt_kill") | {"MQTT_URL": self.url}
+        self.environment = isolated_environment(folder, "mqtt_kill") | {"MQTT_URL": self.url}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.commands = {
             "broker": [MOSQUITTO, "-p", str(self.port)],
