@@ -84,7 +84,7 @@ class Ward:
             await socket.send(json.dumps(about | answer))
 
 
-async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(within_s):
         while not condition():

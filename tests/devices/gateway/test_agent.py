@@ -38,7 +38,7 @@ async def running(path: Path) -> AsyncIterator[Agent]:
         yield agent
     finally:
         agent.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await work
 
 
