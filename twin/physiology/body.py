@@ -40,10 +40,7 @@ def individual_parameters(people: list[VirtualPatient]) -> Parameters:
     for who in people:
         rng = who.rng(2)
         one = Parameters.published(who.weight_kg).drawn(rng, spread=0.12)
-        factor = rng.uniform(*SENSITIVITY_RANGE)
-        for array in (one.sensitivity_transport, one.sensitivity_disposal, one.sensitivity_production):
-            array *= factor
-        columns.append(one)
+        columns.append(one.with_sensitivity(rng.uniform(*SENSITIVITY_RANGE)))
     return Parameters.joined(columns)
 
 

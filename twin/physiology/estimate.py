@@ -8,6 +8,7 @@ were chosen on the training part of AZT1D; `benchmarks/physiology.py` prints wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """An ensemble now: state float64[11, n], basal U/h float64[n], and unexplained glucose, mmol/min float64[n].
+    """Bodies now: state float64[11, n], basal U/h float64[n], and unexplained glucose, mmol/min float64[n].
 
     It appears `lasting` because the person differs from the model, or vanishes (at most zero) `passing`.
     """
 
-    at: float
     parameters: Parameters
     state: Floats
     basal_u_per_h: Floats
@@ -78,7 +78,6 @@ class Present:
         """Return the ensemble `times` times side by side: one copy for each scenario."""
         index = np.tile(np.arange(self.parameters.members), times)
         return Present(
-            self.at,
             self.parameters.chosen(index),
             self.state[:, index],
             self.basal_u_per_h[index],
@@ -92,64 +91,93 @@ def estimate(observed: Observed, members: int, rng: np.random.Generator) -> Pres
 
     Needs at least one glucose value; the more of the last hour there is, the better its trend is known.
     """
-    parameters, basal_now = _people(observed, members, rng)
-    grid = np.linspace(observed.at - HISTORY_MIN * 60.0, observed.at, int(HISTORY_MIN / STEP_MIN) + 1)
-    plasma = _plasma_mmol_per_l(observed, grid)
-    error = 1.0 + SENSOR_ERROR * rng.standard_normal(members)
+    return estimate_all([observed], members, [rng])
+
+
+def estimate_all(everyone: Sequence[Observed], members: int, rngs: Sequence[np.random.Generator]) -> Present:
+    """Return the ensembles of several patients side by side, `members` bodies each: one run instead of many."""
+    parameters, basal_now = _people(everyone, members, rngs)
+    seen = [_seen(observed, usual) for observed, usual in zip(everyone, basal_now[::members], strict=True)]
+    plasma, sensor, basal, bolus, entered = (
+        np.repeat(np.array(rows), members, axis=0).T for rows in zip(*seen, strict=True)
+    )
+    error = 1.0 + SENSOR_ERROR * _normal(rngs, members)
     state, _basal = steady_state(parameters, plasma[0] * error * MG_DL_PER_MMOL_L)
-    basal = _basal_at(observed, grid, basal_now)
-    volume = parameters.glucose_space_l
-    eaten_g_per_u = _unannounced_g_per_u(parameters, rng)
-    lasting, lately = np.zeros(members), np.zeros(members)
-    for index in range(grid.size - 1):
-        bolus = _within(observed.bolus_t, observed.bolus_u, grid[index], grid[index + 1])
-        entered = _within(observed.carbs_t, observed.carbs_g, grid[index], grid[index + 1])
-        carbs = entered if entered else eaten_g_per_u * bolus
-        state = step(state, parameters, Inputs(basal[index], carbs, bolus), STEP_MIN)
-        led = plasma[index + 1] * error * volume
+    eaten = np.where(entered > 0.0, entered, _unannounced_g_per_u(parameters, rngs) * bolus)
+    lasting, lately = np.zeros(error.size), np.zeros(error.size)
+    for index in range(len(bolus)):
+        state = step(state, parameters, Inputs(basal[index], eaten[index], bolus[index]), STEP_MIN)
+        led = plasma[index + 1] * error * parameters.glucose_space_l
         flux = (led - state[Compartment.ACCESSIBLE]) / STEP_MIN
         lasting += STEP_MIN / SLOW_OVER_MIN * (flux - lasting)
         lately += STEP_MIN / FLUX_OVER_MIN * (flux - lately)
         state[Compartment.ACCESSIBLE] = led
-        state[Compartment.SENSOR] += (_sensor_at(observed, grid[index + 1]) * error - state[Compartment.SENSOR]) * 0.5
+        state[Compartment.SENSOR] += (sensor[index + 1] * error - state[Compartment.SENSOR]) * 0.5
     passing = TRUST * (lately - lasting)
-    passing = passing + FLUX_SIGMA_MG_DL_PER_MIN / MG_DL_PER_MMOL_L * volume * rng.standard_normal(members)
-    _explain_as_food(state, np.maximum(passing, 0.0), parameters, rng)
-    return Present(
-        observed.at, parameters, state, np.full(members, basal_now), TRUST_LASTING * lasting, np.minimum(passing, 0.0)
-    )
+    doubt = FLUX_SIGMA_MG_DL_PER_MIN / MG_DL_PER_MMOL_L * parameters.glucose_space_l
+    passing = passing + doubt * _normal(rngs, members)
+    _explain_as_food(state, np.maximum(passing, 0.0), parameters, rngs)
+    return Present(parameters, state, basal_now, TRUST_LASTING * lasting, np.minimum(passing, 0.0))
 
 
-def _people(observed: Observed, members: int, rng: np.random.Generator) -> tuple[Parameters, float]:
-    """Draw the members, as sensitive to insulin as the pump's basal rate says, and return that rate.
+def _normal(rngs: Sequence[np.random.Generator], members: int) -> Floats:
+    return np.concatenate([rng.standard_normal(members) for rng in rngs])
+
+
+def _uniform(rngs: Sequence[np.random.Generator], members: int, low: float, high: float) -> Floats:
+    return np.concatenate([rng.uniform(low, high, members) for rng in rngs])
+
+
+def _people(
+    everyone: Sequence[Observed], members: int, rngs: Sequence[np.random.Generator]
+) -> tuple[Parameters, Floats]:
+    """Draw the members, as sensitive to insulin as the pump's basal rate says, and return the rates now, U/h.
 
     Insulin enters the model only as sensitivity times concentration, so the rate that rests a body scales exactly with
     the inverse of its sensitivity.
     """
-    people = Parameters.published(np.full(members, observed.weight_kg)).drawn(rng)
+    drawn = [
+        Parameters.published(np.full(members, observed.weight_kg)).drawn(rng)
+        for observed, rng in zip(everyone, rngs, strict=True)
+    ]
+    people = Parameters.joined(drawn)
     resting = steady_state(people, RESTING_MG_DL)[1]
+    medians = np.median(resting.reshape(len(everyone), members), axis=1)
+    usual = np.array([_usual_rate(observed, float(m)) for observed, m in zip(everyone, medians, strict=True)])
+    factor = np.clip(BOLUS_STRENGTH * resting / np.repeat(usual, members), *SENSITIVITY_RANGE)
+    now = [o.basal_u_per_h[-1] if o.basal_u_per_h.size else u for o, u in zip(everyone, usual, strict=True)]
+    return people.with_sensitivity(factor), np.repeat(np.array(now, dtype=np.float64), members)
+
+
+def _usual_rate(observed: Observed, resting_u_per_h: float) -> float:
     given = observed.basal_u_per_h[observed.basal_u_per_h > 0.0]
-    usual = float(np.median(given)) if given.size else float(np.median(resting)) / USUAL_SENSITIVITY
-    factor = np.clip(BOLUS_STRENGTH * resting / usual, *SENSITIVITY_RANGE)
-    for sensitivity in (people.sensitivity_transport, people.sensitivity_disposal, people.sensitivity_production):
-        sensitivity *= factor
-    return people, float(observed.basal_u_per_h[-1]) if observed.basal_u_per_h.size else usual
+    return float(np.median(given)) if given.size else resting_u_per_h / USUAL_SENSITIVITY
 
 
-def _unannounced_g_per_u(people: Parameters, rng: np.random.Generator) -> Floats:
+def _unannounced_g_per_u(people: Parameters, rngs: Sequence[np.random.Generator]) -> Floats:
     """Return the food that each member is taken to have eaten with a bolus for which no meal was entered, g/U.
 
     Most boluses are for meals. A body as sensitive as the published one matches a unit with about `MATCHED_G_PER_U`.
     """
     sensitivity = people.sensitivity_transport / PUBLISHED["sensitivity_transport"]
-    return np.asarray(MATCHED_G_PER_U * sensitivity * rng.uniform(*UNANNOUNCED, people.members))
+    return MATCHED_G_PER_U * sensitivity * _uniform(rngs, people.members // len(rngs), *UNANNOUNCED)
 
 
-def _explain_as_food(state: Floats, flux: Floats, people: Parameters, rng: np.random.Generator) -> None:
+def _explain_as_food(state: Floats, flux: Floats, people: Parameters, rngs: Sequence[np.random.Generator]) -> None:
     """Put food into the gut that is absorbed at `flux` now; how long ago it was eaten, nobody knows."""
     missing = np.maximum(flux * people.gut_peak_min, 0.0)
     state[Compartment.GUT_2] += missing
-    state[Compartment.GUT_1] += missing * rng.uniform(0.0, YOUNG_MEAL, people.members)
+    state[Compartment.GUT_1] += missing * _uniform(rngs, people.members // len(rngs), 0.0, YOUNG_MEAL)
+
+
+def _seen(observed: Observed, usual_u_per_h: float) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Return plasma and sensor, mmol/L, on the grid's points; basal U/h, bolus U and meals g in its steps."""
+    grid = np.linspace(observed.at - HISTORY_MIN * 60.0, observed.at, int(HISTORY_MIN / STEP_MIN) + 1)
+    sensor = np.interp(grid, observed.glucose_t, observed.glucose_mg_dl) / MG_DL_PER_MMOL_L
+    bolus = np.histogram(observed.bolus_t, grid, weights=observed.bolus_u)[0]
+    entered = np.histogram(observed.carbs_t, grid, weights=observed.carbs_g)[0]
+    basal = _basal_at(observed, grid[:-1], usual_u_per_h)
+    return _plasma_mmol_per_l(observed, grid), sensor, basal, bolus, entered
 
 
 def _basal_at(observed: Observed, grid: Floats, otherwise: float) -> Floats:
@@ -157,14 +185,6 @@ def _basal_at(observed: Observed, grid: Floats, otherwise: float) -> Floats:
         return np.full(grid.size, otherwise)
     index = np.clip(np.searchsorted(observed.basal_t, grid, side="right") - 1, 0, observed.basal_t.size - 1)
     return np.asarray(observed.basal_u_per_h[index])
-
-
-def _within(t: Floats, amounts: Floats, since: float, until: float) -> float:
-    return float(amounts[(t >= since) & (t < until)].sum())
-
-
-def _sensor_at(observed: Observed, t: float) -> float:
-    return float(np.interp(t, observed.glucose_t, observed.glucose_mg_dl)) / MG_DL_PER_MMOL_L
 
 
 def _plasma_mmol_per_l(observed: Observed, grid: Floats) -> Floats:

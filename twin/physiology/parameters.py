@@ -39,6 +39,10 @@ class Parameters:
     insulin_space_l: Floats = field(init=False)
     production_mmol_per_min: Floats = field(init=False)
     uptake_mmol_per_min: Floats = field(init=False)
+    insulin_rate: Floats = field(init=False)  # 1 / t_max,I
+    gut_rate: Floats = field(init=False)  # 1 / t_max,G
+    action_rates: Floats = field(init=False)  # float64[3, n]: ka1, ka2, ka3
+    action_gains: Floats = field(init=False)  # float64[3, n]: each times its sensitivity
 
     def __post_init__(self) -> None:
         derived = {
@@ -46,7 +50,12 @@ class Parameters:
             "insulin_space_l": self.insulin_volume * self.weight_kg,
             "production_mmol_per_min": self.egp0 * self.weight_kg,
             "uptake_mmol_per_min": self.f01 * self.weight_kg,
+            "insulin_rate": 1.0 / self.insulin_peak_min,
+            "gut_rate": 1.0 / self.gut_peak_min,
+            "action_rates": np.array([self.ka1, self.ka2, self.ka3]),
         }
+        sensitivities = np.array([self.sensitivity_transport, self.sensitivity_disposal, self.sensitivity_production])
+        derived["action_gains"] = derived["action_rates"] * sensitivities
         for name, value in derived.items():
             object.__setattr__(self, name, value)  # frozen: this is still its making
 
@@ -70,6 +79,15 @@ class Parameters:
         """
         factors = {name: np.exp(spread * scale * rng.standard_normal(self.members)) for name, scale in SPREAD.items()}
         return replace(self, **{name: getattr(self, name) * factor for name, factor in factors.items()})
+
+    def with_sensitivity(self, factor: Floats | float) -> Parameters:
+        """Return the same people with all three insulin sensitivities `factor` times as large."""
+        return replace(
+            self,
+            sensitivity_transport=self.sensitivity_transport * factor,
+            sensitivity_disposal=self.sensitivity_disposal * factor,
+            sensitivity_production=self.sensitivity_production * factor,
+        )
 
     def repeated(self, times: int) -> Parameters:
         """Return each member `times` times in a row."""

@@ -60,6 +60,13 @@ def run(
 
 def futures(present: Present, scenarios: Sequence[Scenario], horizon_min: float = HORIZON_MIN) -> list[SimulatedFuture]:
     """Simulate the scenarios from one present in a single vectorised run."""
+    minutes, glucose = courses(present, scenarios, horizon_min)
+    on_board = float(np.median(insulin_on_board_u(present.state)))
+    return [_future(s, minutes, glucose[:, index], on_board) for index, s in enumerate(scenarios)]
+
+
+def courses(present: Present, scenarios: Sequence[Scenario], horizon_min: float) -> tuple[Floats, Floats]:
+    """Return minutes float64[k] and what the sensor would show, mg/dL float64[k, scenarios, members]."""
     members = present.parameters.members
     many = present.repeated(len(scenarios))
     basal = many.basal_u_per_h * np.repeat([s.basal_percent / 100.0 for s in scenarios], members)
@@ -77,9 +84,7 @@ def futures(present: Present, scenarios: Sequence[Scenario], horizon_min: float 
             )
         )
     run = simulate(many.state, many.parameters, inputs, STEP_MIN)
-    glucose = run.sensor_mg_dl.reshape(len(inputs) + 1, len(scenarios), members)
-    on_board = float(np.median(insulin_on_board_u(present.state)))
-    return [_future(s, run.t_min, glucose[:, index], on_board) for index, s in enumerate(scenarios)]
+    return run.t_min, run.sensor_mg_dl.reshape(len(inputs) + 1, len(scenarios), members)
 
 
 def _future(scenario: Scenario, minutes: Floats, glucose: Floats, on_board_u: float) -> SimulatedFuture:
