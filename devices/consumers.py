@@ -23,7 +23,7 @@ from devices.services.admission import CREDIT, HELLO_WITHIN_S, admit, take_frame
 from devices.services.ingest import Ingest, ingest
 
 CLOSE_BROKEN = 4400
-CLOSE_TOO_BIG = 1009
+CLOSE_TOO_BIG = 4413  # a server may not send 1009: Daphne allows applications 1000 and 3000 to 4999
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -83,6 +83,12 @@ class ReadingClockJump(ReadingError):
     code = "reading_clock_jump"
 
 
+class ReadingSequenceReused(ReadingError):
+    """The sequence number already belongs to another reading of this device. The first one stays."""
+
+    code = "reading_sequence_reused"
+
+
 class GatewayRefused(DomainError):
     """The gateway could not prove who it is, or is not allowed to connect."""
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, close_old_connections, connections
 
 from compliance.errors import DomainError
-from devices.errors import FrameFromWrongDevice, StoreUnavailable
+from devices.errors import FrameFromWrongDevice, ReadingSequenceReused, StoreUnavailable
 from devices.protocol.ascon import best_backend
 from devices.protocol.hello import Nack
 from devices.protocol.replay import ReplayWindow
@@ -32,6 +32,7 @@ from devices.services.judging import judge, note_for
 from devices.services.links import CLOSE_TRY_LATER, Ending, Link, LinkChange, Links
 from devices.services.opening import Opened, Windows, open_frames
 from devices.services.refusals import Refusals
+from devices.services.reuse import reused
 from devices.services.telemetry import store
 from devices.signals import readings_accepted, readings_received
 from devices.telemetry import ReadingBatch, TelemetryStore, Written
@@ -238,10 +239,15 @@ class Ingest:
         """Tell the upper floors what is new. Their mistakes cannot undo a commit."""
         if not written.readings.all() or not written.waveforms.all():
             blocks = tuple(block for block, new in zip(batch.waveforms, written.waveforms, strict=True) if new)
+            self._guarded(partial(self._note_reused, batch, written))
             batch = replace(batch, readings=batch.readings[written.readings], waveforms=blocks)
         for receiver, answer in readings_accepted.send_robust(Ingest, batch=batch):
             if isinstance(answer, Exception):
                 log.error("%s failed on accepted readings", receiver, exc_info=answer)
+
+    def _note_reused(self, batch: ReadingBatch, written: Written) -> None:
+        for device_id, count in reused(batch, written, self._telemetry).items():
+            note_for(self.directory.devices[device_id], ReadingSequenceReused(), self.refusals, count)
 
     def _change_links(self, changes: list[LinkChange]) -> None:
         opened = [change.link for change in changes if change.connected]

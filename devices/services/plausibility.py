@@ -13,6 +13,7 @@ from devices.telemetry import Waveform
 
 AHEAD_S = 5 * 60.0  # a device clock may run ahead of ours by this much
 BEHIND_S = 30 * 86_400.0  # a gateway may have been out of reach for this long
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # zero, negative or subnormal steps are no measurement
 
 # Verdicts by number; 0 is good.
 REFUSALS: tuple[type[ReadingError] | None, ...] = (
@@ -74,13 +75,16 @@ def judge_readings(readings: NDArray[np.void], kinds: NDArray[np.intp], now: flo
 
 
 def judge_waveform(block: Waveform, kind: int, now: float) -> int:
-    """Return the verdict on one block: every sample has to be possible."""
+    """Return the verdict on one block: every sample has to be possible, and in time."""
     row, measured = WAVEFORMS.find(np.array([block.metric], np.uint32), np.array([kind]))
     if not measured[0]:
         return UNKNOWN
     if not (np.isfinite(block.scale) and np.isfinite(block.t0)):
         return NOT_FINITE
+    if block.scale < SMALLEST_SCALE:
+        return OUT_OF_RANGE
     ends = float(block.samples.min()) * block.scale, float(block.samples.max()) * block.scale
     if min(ends) < WAVEFORMS.low[row[0]] or max(ends) > WAVEFORMS.high[row[0]]:
         return OUT_OF_RANGE
-    return 0 if -BEHIND_S <= block.t0 - now <= AHEAD_S else CLOCK_JUMP
+    ends_s = (len(block.samples) - 1) * block.period_s  # a late end is as wrong as a late start
+    return 0 if -BEHIND_S <= block.t0 - now <= AHEAD_S - ends_s else CLOCK_JUMP

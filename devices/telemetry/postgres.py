@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,8 @@ class PostgresStore:
             with db.transaction():  # rare: something was sent twice, so ask for each row
                 inserted = self._insert(db, batch, " returning device, seq").fetchall()
                 new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted))
-                return Written(new, self._write_rest(db, batch, windows))
+                stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
+                return Written(new, self._write_rest(db, stored, windows))
 
     @staticmethod
     def _insert(db: Connection, batch: ReadingBatch, returning: str = "") -> psycopg.Cursor[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -110,7 +111,9 @@ class SqliteStore:
                 inserted: list[tuple[int, int]] = []
                 for rows, values in _statements(batch.readings, batch.received_at):
                     inserted += db.execute(_insert(rows, returning=True), values).fetchall()
-                return Written(first_seen(batch.readings, inserted), self._write_rest(db, batch, windows))
+                new = first_seen(batch.readings, inserted)
+                stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
+                return Written(new, self._write_rest(db, stored, windows))
 
     @staticmethod
     def _write_rest(db: sqlite3.Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:

@@ -157,7 +157,7 @@ async def test_an_oversized_frame_is_refused_alone(gateway, monitor):
 async def test_an_oversized_message_closes_the_socket(gateway, monitor):
     await gateway.connect()
     await gateway.socket.send_to(bytes_data=bytes(MAX_MESSAGE_BYTES + 1))
-    assert await gateway.closed() == 1009
+    assert await gateway.closed() == 4413  # Daphne raises for codes below 3000
     await events("frame_oversized")
 
 
@@ -215,6 +215,49 @@ async def test_an_impossible_waveform_is_dropped(gateway, monitor):
     assert (await gateway.send(monitor.waveform("ecg", t0, samples, scale=100.0)))["type"] == "ack"
     await events("reading_out_of_range")
     assert store().waveforms(monitor.id, by_key("ecg").code, 0, t0 + 1) == []
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "scale", "code"),
+    [
+        (290.0, 0.005, "reading_clock_jump"),  # begins in time, ends 24 s too late
+        (0.0, 0.0, "reading_out_of_range"),
+        (0.0, -0.005, "reading_out_of_range"),
+        (0.0, 1e-42, "reading_out_of_range"),
+    ],
+)
+async def test_a_waveform_that_ends_in_the_future_or_has_no_scale_is_dropped(gateway, monitor, ahead_s, scale, code):
+    await gateway.connect()
+    t0 = time.time() + ahead_s
+    await gateway.send(monitor.waveform("ecg", t0, np.ones(6000, np.int16), scale=scale))
+    await events(code)
+    assert store().waveforms(monitor.id, by_key("ecg").code, 0, t0 + 1) == []
+
+
+async def test_other_content_under_a_known_number_changes_nothing_and_is_recorded(gateway, monitor, patient):
+    await gateway.connect()
+    now = time.time()
+    await gateway.send(monitor.frame(("heart_rate", now, 70.0), ("heart_rate", now + 1, 71.0), seq=5))
+    again = monitor.frame(("heart_rate", now + 1, 71.0), ("heart_rate", now + 2, 99.0), seq=6)
+    other = monitor.frame(("heart_rate", now + 3, 140.0), seq=5)
+    assert (await gateway.send(again, other))["type"] == "ack"
+    (event,) = await events("reading_sequence_reused")
+    assert (event.category, event.device_id, event.patient_id) == ("data_quality", monitor.id, patient.id)
+    assert event.count == 1
+    assert [row.value for row in stored(monitor)] == [70.0, 71.0, 99.0]
+    assert [row.value for row in store().latest([monitor.id])] == [99.0]
+
+
+async def test_a_waveform_under_a_known_number_is_recorded_unless_it_is_the_same(gateway, monitor):
+    await gateway.connect()
+    t0 = time.time()
+    await gateway.send(monitor.waveform("ecg", t0, np.ones(10, np.int16)))
+    monitor.seq -= 1
+    await gateway.send(monitor.waveform("ecg", t0, np.ones(10, np.int16)))
+    monitor.seq -= 1
+    await gateway.send(monitor.waveform("ecg", t0, np.zeros(10, np.int16)))
+    (event,) = await events("reading_sequence_reused")
+    assert event.count == 1
 
 
 async def test_more_unanswered_frames_than_the_credit_close_the_socket(gateway, monitor):

@@ -62,6 +62,12 @@ def test_a_reading_sent_twice_is_stored_once_and_called_new_once(store):
     assert [(row.seq, row.received) for row in kept] == [(1, T0 + 1), (2, T0 + 1), (3, T0 + 9)]
 
 
+def test_what_was_not_stored_never_becomes_the_newest(store):
+    store.write(batch((7, GLUCOSE, 1, T0, 100.0)))
+    store.write(batch((7, GLUCOSE, 1, T0 + 60, 300.0)))
+    assert [(row.t, row.value) for row in store.latest([7])] == [(T0, 100.0)]
+
+
 def test_a_reading_twice_in_one_group_is_new_once(store):
     written = store.write(batch((7, GLUCOSE, 1, T0, 100.0), (7, GLUCOSE, 1, T0, 100.0)))
     assert written.readings.tolist() == [True, False]
