@@ -209,11 +209,3 @@ def _fresh_alert_watch() -> Iterator[None]:
 
     if watching := sys.modules.get("twin.services.alert_watch"):
         watching.alert_watch.forget()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_lasting_connections() -> None:
-    """A connection that a helper thread keeps open would hold the test database when it is dropped."""
-    from django.db import connections
-
-    connections.settings["default"]["CONN_MAX_AGE"] = 0

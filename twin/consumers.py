@@ -64,16 +64,14 @@ class BrowserSocket:
 
     async def run(self) -> None:
         """Serve the page until it leaves or may no longer see what it shows."""
-        await self._ask_rights()
-        await self.send(msgspec.json.encode({"type": "hello", "server_time": time.time()}))
-        await self._hub.join(self._viewer)
-        if not self._viewer.newest_only:
-            self._viewer.start_at(await asyncio.to_thread(store().latest, self._viewer.watched))
-        sending = asyncio.create_task(self._viewer.run())
-        hearing = asyncio.create_task(self._hear())
-        watching = asyncio.create_task(self._watch_rights())
-        tasks = {sending, hearing, watching}
+        tasks: set[asyncio.Task[None]] = set()
         try:
+            await self._ask_rights()
+            if not self._viewer.newest_only:
+                self._viewer.start_at(await asyncio.to_thread(store().latest, self._viewer.watched))
+            await self.send(msgspec.json.encode({"type": "hello", "server_time": time.time()}))
+            await self._hub.join(self._viewer)
+            tasks |= {asyncio.create_task(work) for work in (self._viewer.run(), self._hear(), self._watch_rights())}
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

@@ -25,6 +25,7 @@ class Pool(Generic[C]):
     def __init__(self, connect: Callable[[], C], keep: int = 8) -> None:
         self._connect, self._keep = connect, keep
         self._idle: list[C] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -39,14 +40,15 @@ class Pool(Generic[C]):
             connection.close()
             raise
         with self._lock:
-            if len(self._idle) < self._keep:
+            if len(self._idle) < self._keep and not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle now, and what is lent as soon as it comes back."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

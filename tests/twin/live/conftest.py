@@ -25,3 +25,13 @@ def foreign_device(transactional_db, other_ward, foreign_patient):
         serial="m-9", kind="vital_signs_monitor", label="Monitor", gateway=gateway, patient=foreign_patient
     )
     return made
+
+
+@pytest.fixture(autouse=True)
+def _close_helper_thread_connections():
+    """A page's last question to the policy may still run when its test ends: let it end, and close its connection."""
+    yield
+    from asgiref.sync import SyncToAsync
+    from django.db import connections
+
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()

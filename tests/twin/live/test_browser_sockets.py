@@ -98,8 +98,9 @@ async def test_every_role_sees_its_patients_live(valkey, place, role, cast, pati
     socket = await open_socket(place.format(patient=patient.pk), cast[role])
     assert abs((await hear(socket, "hello"))["server_time"] - time.time()) < 5
     await hub().subscribed.wait()
-    publish_batch(batch(foreign_device, 1))
-    publish_batch(batch(device, 1))
+    for committed in (batch(foreign_device, 1), batch(device, 1)):
+        await asyncio.to_thread(store().write, committed)
+        publish_batch(committed)
     delta = await hear(socket, "delta")
     assert delta["patient"] == str(patient.pk)
     assert [(row["device"], row["metric"], row["value"]) for row in delta["readings"]] == [
