@@ -97,7 +97,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_DEFAULT_QUEUE = "medtwin"
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat")
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: all is due within minutes, so no file need outlive beat
 CELERY_BEAT_SCHEDULE = {
     "freshness": {"task": "twin.tasks.watch_freshness", "schedule": 5.0, "options": {"expires": 10}},
     "deliver-alerts": {"task": "twin.tasks.deliver_alerts", "schedule": 5.0, "options": {"expires": 10}},

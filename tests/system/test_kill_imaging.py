@@ -49,8 +49,7 @@ class Hospital:
         return self.start("-m", "imaging.agent", "--config", str(self.folder / "agent.json"), "--once")
 
     def worker(self) -> subprocess.Popen[bytes]:
-        schedule = str(self.folder / "beat")
-        command = ["-m", "celery", "-A", "twin.celery", "worker", "--beat", "-s", schedule, "-P", "solo", "-l", "info"]
+        command = ["-m", "celery", "-A", "twin.celery", "worker", "--beat", "-P", "solo", "-l", "info"]
         return self.start(*command, IMAGING_OPENING_KEY_FILE=str(self.home / "keys" / "hospital.seed"))
 
     def files(self, kind: str, pattern: str) -> list[Path]:

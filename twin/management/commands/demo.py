@@ -74,7 +74,7 @@ class Command(BaseCommand):
         web = [python, "-m", "daphne", "-v", "0", "-e", endpoint, "twin.asgi:application"]
         launcher.add(Child("web", web))
         worker = [python, "-m", "celery", "-A", "twin.celery", "worker", "--beat", "--concurrency", "1"]
-        worker += ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--schedule", _beat_file()]
+        worker += ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
         # The opening key of sealed studies is in the worker's environment and in nobody else's.
         launcher.add(Child("worker", worker, {"IMAGING_OPENING_KEY_FILE": str(opening_key)}))
         _wait_until_healthy(host, port)
@@ -100,12 +100,6 @@ class Command(BaseCommand):
         """Print at once, also into a pipe."""
         self.stdout.write(sentence)
         self.stdout.flush()
-
-
-def _beat_file() -> str:
-    path = Path(settings.CELERY_BEAT_SCHEDULE_FILENAME)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return str(path)
 
 
 def _wait_until_healthy(host: str, port: int, timeout_s: float = 60.0) -> None:
