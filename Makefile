@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 NEEDED_KIB := 4000000
+BENCHMARKS := $(filter-out __init__ __pycache__,$(basename $(notdir $(wildcard benchmarks/*.py))) $(notdir $(patsubst %/__main__.py,%,$(wildcard benchmarks/*/__main__.py))))
 
 .PHONY: help demo test install bench pictures lint types check clean
 
@@ -40,7 +41,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 bench: install
-	@failed=0; for file in benchmarks/*.py; do name=$$(basename $$file .py); [ $$name = __init__ ] && continue; \
+	@failed=0; for name in $(BENCHMARKS); do \
 	  echo; $(BIN)/python -m benchmarks.$$name --quick; status=$$?; \
 	  case $$status in 0) ;; 2) echo "($$name: something it needs is absent)";; *) failed=1;; esac; done; exit $$failed
 
