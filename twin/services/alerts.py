@@ -184,7 +184,9 @@ def _refresh(there: dict[Key, Alert], wanted: dict[Key, Condition], at: datetime
     for key, alert in there.items():
         condition = wanted[key]
         if condition.event_time >= alert.last_seen_at:
-            alert.last_seen_at, alert.value, alert.message = condition.event_time, condition.value, condition.message
+            alert.last_seen_at = condition.event_time
+            if not Priority(alert.priority).outranks(condition.priority):  # else the words would not fit the badge
+                alert.value, alert.message = condition.value, condition.message
         if condition.priority.outranks(Priority(alert.priority)):
             alert.priority = condition.priority
             open_round(alert, at)
