@@ -21,11 +21,22 @@ export function ageText(seconds) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-/** Hours and minutes where the reader is. */
-export function clockText(t, withSeconds = false) {
-  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  if (withSeconds) options.second = "2-digit";
-  return new Date(t * 1000).toLocaleTimeString(undefined, options);
+/** Where times are told for `element`: the patient's time zone that its page or card names, else the reader's own. */
+export function zoneOf(element) {
+  return element.closest("[data-zone]")?.dataset.zone;
+}
+
+const clocks = new Map(); // making a format is slow, and charts ask sixty times a second
+
+/** Hours and minutes of the day, 24 h, in `zone` or where the reader is. */
+export function clockText(t, zone, withSeconds = false) {
+  const key = `${zone} ${withSeconds}`;
+  if (!clocks.has(key)) {
+    const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
+    if (withSeconds) options.second = "2-digit";
+    clocks.set(key, new Intl.DateTimeFormat("en-GB", options));
+  }
+  return clocks.get(key).format(t * 1000);
 }
 
 /** A value with the digits of its metric; a true minus sign. */
@@ -47,7 +58,7 @@ export function tellTimes(scope = document) {
     if (element.textContent !== text) element.textContent = text;
   }
   for (const element of scope.querySelectorAll("[data-clock]")) {
-    const text = clockText(Number(element.dataset.clock));
+    const text = clockText(Number(element.dataset.clock), zoneOf(element));
     if (element.textContent !== text) element.textContent = text;
   }
 }

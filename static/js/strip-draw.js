@@ -193,8 +193,8 @@ export function drawAlarms(ctx, box, alarms, now) {
   }
 }
 
-/** The time axis under all strips. */
-export function drawAxis(ctx, box, height) {
+/** The time axis under all strips, in the patient's time zone. */
+export function drawAxis(ctx, box, height, zone) {
   const { ticks, seconds } = timeTicks(box.from, box.to, box.right - box.left);
   ctx.font = FONT;
   ctx.textAlign = "center";
@@ -207,6 +207,6 @@ export function drawAxis(ctx, box, height) {
     ctx.lineTo(x, height - 20);
     ctx.stroke();
     ctx.fillStyle = colour("--muted");
-    if (x > box.left + 14 && x < box.right - 14) ctx.fillText(clockText(t, seconds), x, height - 6);
+    if (x > box.left + 14 && x < box.right - 14) ctx.fillText(clockText(t, zone, seconds), x, height - 6);
   }
 }

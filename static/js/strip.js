@@ -1,7 +1,7 @@
 // Stacked strips on one canvas with one time axis: crosshair through all of them, drag to zoom, double click to come back.
 
 import { FONT, FONT_STRONG, domainOf, drawAlarms, drawAxis, drawBand, drawFan, drawLine, drawSpans, drawStems, drawStep, valueTicks } from "./strip-draw.js";
-import { clockText, now, valueText } from "./live-clock.js";
+import { clockText, now, valueText, zoneOf } from "./live-clock.js";
 import { colour, onTheme } from "./theme.js";
 
 const GUTTER = 42; // room for the numbers of the vertical axis
@@ -117,7 +117,7 @@ export class Strips {
     const { ctx, size } = this;
     ctx.clearRect(0, 0, size.width, size.height);
     const whole = this.box(0, size.height);
-    drawAxis(ctx, whole, size.height);
+    drawAxis(ctx, whole, size.height, zoneOf(this.canvas));
     let top = 0;
     for (const spec of this.specs) {
       this.drawStrip(spec, top);
@@ -220,7 +220,7 @@ export class Strips {
     const x = box.x(this.cross);
     if (x < box.left || x > box.right) return;
     this.vertical(x, "--muted", 1);
-    this.tag(clockText(this.cross, true), x, this.size.height - 6);
+    this.tag(clockText(this.cross, zoneOf(this.canvas), true), x, this.size.height - 6);
     let top = 0;
     for (const spec of this.specs) {
       const words = this.wordsAt(spec, this.cross, box);
@@ -314,6 +314,6 @@ export class Strips {
   reading() {
     const box = this.box(0, this.size.height);
     const values = this.specs.map((spec) => [spec.label, this.wordsAt(spec, this.cross, box)]).filter(([, words]) => words);
-    return `${clockText(this.cross, true)}. ${values.map((pair) => pair.join(" ")).join(", ") || "No readings"}`;
+    return `${clockText(this.cross, zoneOf(this.canvas), true)}. ${values.map((pair) => pair.join(" ")).join(", ") || "No readings"}`;
   }
 }

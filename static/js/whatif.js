@@ -1,5 +1,6 @@
 /** The what-if studio: sliders in, two simulated futures out. A newer question always replaces an older one. */
 
+import { clockText, zoneOf } from "./live-clock.js";
 import { drawFuture, topOf } from "./whatif-draw.js";
 
 const STUDIO = "#studio";
@@ -59,7 +60,7 @@ function show() {
   document.querySelector("#words-changed").textContent = answer.changed.words === "as now" ? "move a slider below" : answer.changed.words;
   const found = answer.differences.length ? answer.differences : ["no difference worth naming"];
   document.querySelector(DIFFERENCES).replaceChildren(...found.map((words) => element("li", words, answer.differences.length ? "" : "muted")));
-  const at = new Date(answer.at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = clockText(answer.at, zoneOf(studio));
   document.querySelector(EVIDENCE).textContent =
     `From the sensor's value of ${at} with ${answer.insulin_on_board_u} U insulin on board (estimated); ${answer.members} simulated bodies in ${Math.round(answer.took_ms)} ms.`;
 }

@@ -191,7 +191,7 @@ def test_next_dose_is_shown_to_the_nurse_and_not_to_the_administrator(sign_in, p
 def test_board_names_silent_gateways(sign_in, patient) -> None:
     device = make_device(patient)
     Gateway.objects.filter(pk=device.gateway_id).update(last_seen_at=timezone.now() - timedelta(minutes=5))
-    assert "Gateway room-1 silent since" in sign_in("nurse").get("/").content.decode()
+    assert "Gateway room-1 is down, last heard" in sign_in("nurse").get("/").content.decode()
 
 
 def test_empty_ward_says_so(client, make_user, other_ward) -> None:
@@ -330,6 +330,21 @@ def test_timeline_makes_one_line_of_the_same_fact_again_and_again(sign_in, patie
     html = sign_in("nurse").get(f"/patients/{patient.pk}/panels/timeline/").content.decode()
     assert html.count("A frame was refused.") == 1
     assert "3 times" in html
+
+
+def test_timeline_folds_facts_that_take_turns_and_tells_the_patients_time(sign_in, patient) -> None:
+    from compliance.models import Event
+
+    patient.time_zone = "Asia/Tokyo"
+    patient.save(update_fields=["time_zone"])
+    noon = timezone.now().replace(hour=3, minute=5) - timedelta(days=1)  # five past twelve in Tokyo
+    for minute in range(4):
+        at = noon - timedelta(minutes=minute)
+        Event.objects.create(category="security", code="x", message=f"Fact {minute % 2}.", patient=patient, at=at)
+    html = sign_in("nurse").get(f"/patients/{patient.pk}/panels/timeline/").content.decode()
+    assert [html.count(f"Fact {n}.") for n in range(2)] == [1, 1]
+    assert html.count("2 times") == 2
+    assert ">12:05<" in html
 
 
 def test_pages_carry_nothing_that_the_content_policy_would_block(sign_in, patient) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
@@ -21,6 +22,7 @@ from twin.selectors.vitals import fresh_for_s
 MAX_POINTS = 1200  # about one per pixel of a wide screen
 LONGEST_S = 31 * 86400.0
 TIMELINE_LENGTH = 40
+SAME_S = 3600.0  # what says the same within an hour is one line with a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,11 @@ class Entry:
 
 
 def timeline_of(patient: Patient, categories: Iterable[str], *, alerts: bool) -> list[Entry]:
-    """Return the newest events of the given categories and, with `alerts`, when alarms began and ended."""
+    """Return the newest events of the given categories and, with `alerts`, when alarms began and ended.
+
+    Times are in the patient's zone, so that a day of the timeline is a day of the patient's.
+    """
+    zone = ZoneInfo(patient.time_zone)
     events = Event.objects.filter(patient=patient, category__in=list(categories))[:TIMELINE_LENGTH]
     entries = [Entry(event.at, event.message, count=event.count) for event in events]
     if alerts:
@@ -109,17 +115,24 @@ def timeline_of(patient: Patient, categories: Iterable[str], *, alerts: bool) ->
             entries.append(Entry(alert.raised_at, alert.message, alert.priority))
             if alert.resolved_at:
                 entries.append(Entry(alert.resolved_at, f"Over: {alert.message}"))
-    return _folded(sorted(entries, key=lambda entry: entry.at, reverse=True))[:TIMELINE_LENGTH]
+    local = [replace(entry, at=entry.at.astimezone(zone)) for entry in entries]
+    return _folded(sorted(local, key=lambda entry: entry.at, reverse=True))[:TIMELINE_LENGTH]
 
 
 def _folded(entries: Iterable[Entry]) -> list[Entry]:
-    """Make one line of entries that say the same one after the other on one day: the newest, with their count."""
+    """Make one line of entries that say the same on one day within `SAME_S`: the newest, with their count.
+
+    Entries come newest first. Other lines may lie between: two alarms that take turns are still two lines, not forty.
+    """
     folded: list[Entry] = []
+    places: dict[tuple[str, str, date], int] = {}
     for entry in entries:
-        last = folded[-1] if folded else None
-        if last and (last.text, last.priority, last.at.date()) == (entry.text, entry.priority, entry.at.date()):
-            folded[-1] = replace(last, count=last.count + entry.count)
+        key = (entry.text, entry.priority, entry.at.date())
+        place = places.get(key)
+        if place is not None and (folded[place].at - entry.at).total_seconds() <= SAME_S:
+            folded[place] = replace(folded[place], count=folded[place].count + entry.count)
         else:
+            places[key] = len(folded)
             folded.append(entry)
     return folded
 

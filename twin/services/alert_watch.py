@@ -159,11 +159,10 @@ def _record_late(book: Rulebook[UUID], judgement: Judgement) -> None:
         patient, at = patients[book.patient_of(device)], _at(t)
         if _did_alarm(patient, device, limit, at) or _is_recorded(device, limit, t):
             continue
-        late_min = round((judgement.received_at - t) / 60)
         record_event(
             category=EventCategory.DATA_QUALITY,
             code="would_have_alarmed",
-            message=f"{limit.text} would have alarmed at {at:%Y-%m-%d %H:%M} UTC; it came {late_min} min late.",
+            message=f"{limit.text} was out of limits; its readings came too late to alarm.",
             patient=patient,
             device_id=device,
             detail={"rule": limit.rule, "priority": limit.priority, "at": t, "received": judgement.received_at},

@@ -94,7 +94,7 @@ def _call(alert: Alert, user_ids: Sequence[int], at: datetime) -> None:
         record_event(
             category=EventCategory.CLINICAL,
             code="alert_escalated",
-            message="Nobody had acknowledged an alert in time; the next people were called.",
+            message="An alarm had no answer yet: more people were called.",
             patient=alert.patient,
             device_id=alert.device_id,
             detail={"alert": alert.pk, "round": alert.round, "called": len(user_ids)},

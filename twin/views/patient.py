@@ -101,4 +101,4 @@ def timeline_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     patient = patient_or_404(request, patient_id)
     categories = categories_for(medication=request.user.has_perm("compliance.view_adherence", patient))
     entries = timeline_of(patient, categories, alerts=request.user.has_perm("twin.view_alert", patient))
-    return render(request, "twin/_timeline.html", {"days": grouped_by_day(entries)})
+    return render(request, "twin/_timeline.html", {"patient": patient, "days": grouped_by_day(entries)})

@@ -38,6 +38,15 @@ def test_return_past_the_hysteresis_resolves(cgm, watch, batch_of):
     assert Alert.objects.get().resolution == "Back within limits"
 
 
+def test_an_easing_value_leaves_the_words_that_fit_the_priority(cgm, watch, batch_of):
+    now = time.time()
+    for step, value in enumerate((50.0, 60.0)):  # high below 54, medium below 70: the alert stays high
+        watch.receive(batch_of((cgm, "glucose", now + 300 * step, value)))
+    alert = Alert.objects.get()
+    assert (alert.priority, alert.message, alert.value) == ("high", "Glucose 50 mg/dL, below 54", 50.0)
+    assert alert.last_seen_at.timestamp() == pytest.approx(now + 300, abs=0.01)
+
+
 def test_same_group_again_changes_nothing(cast, cgm, watch, batch_of):
     now = time.time()
     group = batch_of((cgm, "glucose", now, 50.0))
@@ -68,7 +77,8 @@ def test_late_reading_raises_no_alert_but_is_on_record_once(cgm, watch, batch_of
     event = Event.objects.get(code="would_have_alarmed")
     assert event.category == "data_quality"
     assert event.detail["rule"] == "glucose_low"
-    assert "15 min late" in event.message
+    assert event.message == "Glucose was out of limits; its readings came too late to alarm."
+    assert event.detail["received"] - event.detail["at"] == pytest.approx(901, abs=1)
 
 
 def test_backlog_of_a_gateway_is_history(cgm, watch, batch_of):
