@@ -76,7 +76,6 @@ export class Live {
       if (this.connections++) this.emit("reconnected", message);
     }
     if (message.type === "delta") message.readings.forEach((r) => this.remember(r.device, r.seq));
-    if (message.type === "mark") this.socket.send(JSON.stringify(message)); // tells the server that this page still reads
     if (message.type === "mark") this.socket.send(JSON.stringify({ type: "mark", n: message.n })); // read up to here
     if (message.type === "revoked") this.end(message.reason);
     this.emit(message.type, message);
