@@ -14,6 +14,7 @@ from compliance.errors import DomainError, NotPermitted
 
 log = logging.getLogger(__name__)
 Respond = Callable[[HttpRequest], HttpResponse]
+KEEP_NOWHERE = "private, no-store"  # after sign-out the Back button must not show a patient
 PUBLIC_PREFIXES = ("/account/", "/static/", "/healthz")
 
 
@@ -24,8 +25,10 @@ class SignInRequired:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on."""
-        return self.get_response(request)
+        """Pass the request on; what a view says nothing about is kept by no cache, the browser's own included."""
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", KEEP_NOWHERE)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., object], _args: object, _kwargs: object
