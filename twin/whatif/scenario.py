@@ -80,12 +80,16 @@ def scenario_from(described: Mapping[str, object]) -> Scenario:
     """Read a scenario from decoded JSON. Raises ScenarioRefused for unknown names and for what is no number."""
     known = {knob.name for knob in KNOBS}
     if unknown := set(described) - known:
-        raise ScenarioRefused(f"Nothing here is called {', '.join(sorted(map(str, unknown)))[:80]}.")
+        named = ", ".join(sorted(map(ascii, unknown)))[:80]  # escaped: JSON can name half a character
+        raise ScenarioRefused(f"Nothing here is called {named}.")
     values: dict[str, float] = {}
     for name, value in described.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ScenarioRefused(f"{name} must be a number.")
-        values[name] = float(value)
+        try:
+            values[name] = float(value)
+        except OverflowError as error:  # JSON's whole numbers have no limit
+            raise ScenarioRefused(f"{name} is far too large.") from error
     return Scenario(**values)
 
 

@@ -107,6 +107,8 @@ def test_an_old_value_is_no_present(ask, measure):
         "",
         '{"bolus_u": NaN}',
         '{"bolus_u": 1e999}',
+        pytest.param('{"bolus_u": %s}' % ("9" * 400), id="a whole number beyond floats"),
+        pytest.param('{"\\ud800": 1}', id="half a character"),
         '{"carbs_g": ' + " " * 3000 + "5}",
     ],
     ids=str,
