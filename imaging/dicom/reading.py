@@ -5,6 +5,8 @@ Runs in workers only: a web process never parses a file that came from outside.
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from imaging.errors import DecompressionBomb, NotDicom, PixelsUnsupported
 
 MAX_PIXELS = 1 << 27  # of one file: 1024 frames of 362 x 362, say
+UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 chapter 9
 TRANSFER_SYNTAX = b"\x02\x00\x10\x00UI"
 
 
@@ -90,6 +93,8 @@ def _image(dataset: FileDataset) -> DicomImage:
     pixels = _pixels(dataset)
     slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
     centre, width = _window(dataset, pixels, slope, intercept)
+    if not all(map(math.isfinite, (slope, intercept, centre, width))):
+        raise NotDicom("The image's scale or window is not a number.")
     return DicomImage(
         study_uid=_required_uid(dataset, "StudyInstanceUID"),
         series_uid=_required_uid(dataset, "SeriesInstanceUID"),
@@ -151,9 +156,10 @@ def _position_mm(dataset: FileDataset) -> float | None:
 
 def _spacing_mm(dataset: FileDataset) -> tuple[float, float] | None:
     spacing = dataset.get("PixelSpacing")
-    if not spacing or len(spacing) != 2 or min(float(spacing[0]), float(spacing[1])) <= 0:
+    if not spacing or len(spacing) != 2:
         return None
-    return float(spacing[0]), float(spacing[1])
+    row, column = float(spacing[0]), float(spacing[1])
+    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
 
 
 def _date(dataset: FileDataset) -> date | None:
@@ -175,7 +181,7 @@ def _integer(dataset: FileDataset, name: str) -> int:
 
 def _required_uid(dataset: FileDataset, name: str) -> str:
     uid = str(dataset.get(name) or "")
-    if not uid or len(uid) > 64:
+    if not UID.fullmatch(uid):
         raise NotDicom(f"The file has no {name}.")
     return uid
 

@@ -69,6 +69,25 @@ def test_colour_is_named() -> None:
         read_dicom(data_of("examples_rgb_color.dcm"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RescaleSlope", "nan"),
+        ("RescaleIntercept", "inf"),
+        ("WindowCenter", "-inf"),
+        ("SOPInstanceUID", "1.2\0.3"),
+        ("SeriesInstanceUID", "<script>"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_numbers_and_identifiers_that_are_none_are_named(name, value) -> None:
+    dataset = dcmread(BytesIO(CT))
+    dataset.WindowCenter, dataset.WindowWidth = "1", "1"
+    setattr(dataset, name, value)
+    with pytest.raises(NotDicom):
+        read_dicom(file_bytes(dataset))
+
+
 def test_truncated_pixels_are_named() -> None:
     with pytest.raises(NotDicom):
         read_dicom(data_of("MR_truncated.dcm"))
