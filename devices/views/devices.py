@@ -48,7 +48,7 @@ def device_list(request: HttpRequest) -> HttpResponse:
     """Show gateways and devices with their health; htmx asks for the table alone."""
     user = require(request, VIEW)
     now = timezone.now()
-    asked = {name: request.GET.get(name, "").strip()[:80] for name in ("q", "kind", "state")}
+    asked = {name: request.GET.get(name, "").replace("\0", "").strip()[:80] for name in ("q", "kind", "state")}
     mine = devices_for(user)
     found = matching(mine, text=asked["q"], kind=asked["kind"], state=asked["state"])
     latest, readable = _latest(found)

@@ -170,6 +170,7 @@ def test_a_retired_device_offers_no_change(client, cast, device):
     [
         ("?q=glucose", True),
         ("?q=byron+77", True),
+        ("?q=gluc%00ose", True),  # PostgreSQL takes no NUL
         ("?q=east", True),
         ("?q=lancet", False),
         ("?kind=cgm", True),

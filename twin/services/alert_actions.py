@@ -61,7 +61,7 @@ def snooze(*, alert_id: int, user: User, seconds: float = SNOOZE_S) -> Alert:
 
 def resolve(*, alert_id: int, user: User, reason: str) -> Alert:
     """End an alert by hand. Raises ReasonMissing without a reason."""
-    text = " ".join(reason.split())[:REASON_MAX]
+    text = " ".join(reason.replace("\0", " ").split())[:REASON_MAX]  # PostgreSQL stores no NUL
     with _acting(alert_id, user) as alert:  # first: who may not see the alert learns nothing about it
         if not text:
             raise ReasonMissing

@@ -86,7 +86,7 @@ def test_snooze_asks_again_when_it_has_run_out(cast, alert):
 def test_resolving_by_hand_needs_a_reason(cast, alert):
     with pytest.raises(ReasonMissing):
         alert_actions.resolve(alert_id=alert.pk, user=cast["nurse"], reason="  ")
-    alert_actions.resolve(alert_id=alert.pk, user=cast["nurse"], reason="Juice  given")
+    alert_actions.resolve(alert_id=alert.pk, user=cast["nurse"], reason="Juice \0 given")  # PostgreSQL stores no NUL
     alert.refresh_from_db()
     assert (alert.state, alert.resolution, alert.resolved_by) == ("resolved", "Juice given", cast["nurse"])
     with pytest.raises(AlertNotInState):
