@@ -22,6 +22,7 @@ from compliance.errors import NotFound
 from compliance.models import User
 from compliance.views.access import require, signed_in
 from devices.kinds.registry import KINDS
+from twin.dashboard.question import checked
 from twin.selectors.analytics import PERIODS, Filters, wards_for
 
 SUITES = "/analytics/assets/"
@@ -114,7 +115,7 @@ def _relaxation(page: HouseDash) -> dict[str, list[object]]:
 
 def _call(page: HouseDash, request: HttpRequest) -> HttpResponse:
     """Run Dash's WSGI application on this request and return its answer as Django's."""
-    body = request.body
+    body = checked(request.body, page.callback_map) if request.method == "POST" else b""
     environ: dict[str, Any] = {key: value for key, value in request.META.items() if isinstance(value, str)}
     environ |= {
         "SCRIPT_NAME": "",
