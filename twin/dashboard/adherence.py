@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from dash import Output, html
@@ -103,7 +103,7 @@ def _missed(summary: AdherenceSummary) -> Figure:
     if not summary.missed_per_day:
         return message(NOTHING)
     days = [datetime.combine(day, time.min) for day in summary.missed_per_day]
-    return stacked(days, [Series("not seen", list(summary.missed_per_day.values()))], "doses")
+    return stacked(days, [Series("not seen", list(summary.missed_per_day.values()))], "doses", timedelta(days=1))
 
 
 def _risks(summary: AdherenceSummary) -> Figure:

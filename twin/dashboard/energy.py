@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from dash import Output, html
 
 from compliance.models import User
 from devices.energy import LINKS
-from devices.kinds.registry import KINDS
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
 from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
 from twin.selectors.analytics import Filters
-from twin.selectors.energy import DeviceEnergy, EnergySummary, PatientEnergy, energy_summary
+from twin.selectors.energy import EnergySummary, PatientEnergy, energy_summary
 
 TOP = 10
 NOTHING = "No device sent anything in this period."
@@ -47,7 +47,7 @@ page.layout = html.Div(
             "energy-tiles",
             card(
                 "Energy over time",
-                "radio and processor, by link",
+                "radio and processor, by link; UTC",
                 graph("energy-time", "Joules over time, by link"),
                 span="span-8",
             ),
@@ -80,7 +80,7 @@ def fill(user: User, filters: Filters) -> tuple[Any, ...]:
         _seal(summary),
         _per_message(summary),
         _per_patient(summary.patients),
-        _devices(summary.devices),
+        _devices(summary),
     )
 
 
@@ -103,7 +103,7 @@ def _over_time(summary: EnergySummary) -> Figure:
         return message(NOTHING)
     links = sorted(summary.links, key=lambda link: -summary.links[link].joules)
     series = [Series(_label(link), [summary.series.get((at, link), 0.0) for at in times]) for link in links]
-    return stacked(times, series, "J")
+    return stacked(times, series, "J", summary.bucket)
 
 
 def _seal(summary: EnergySummary) -> Component:
@@ -149,18 +149,19 @@ def _per_patient(patients: Sequence[PatientEnergy]) -> Figure:
     return bars([entry.patient.name for entry in top], values, "J a day", [words.energy(value) for value in values])
 
 
-def _devices(devices: Sequence[DeviceEnergy]) -> Component:
-    head = ("Device", "Kind", "Messages", "Per message", "Security", "Energy")
+def _devices(summary: EnergySummary) -> Component:
+    patients: dict[UUID | None, str] = {entry.patient.pk: entry.patient.name for entry in summary.patients}
+    head = ("Device", "With", "Messages", "Per message", "Security", "Energy")
     rows = [
         (
             html.A(entry.device.label, href=f"/devices/{entry.device.pk}/"),
-            KINDS[entry.device.kind].label if entry.device.kind in KINDS else entry.device.kind,
+            patients.get(entry.device.patient_id, "no patient"),
             f"{entry.sums.messages:,}",
             words.energy(entry.sums.joules_per_message),
             words.share(entry.sums.security_j, entry.sums.joules),
             words.energy(entry.sums.joules),
         )
-        for entry in devices[:TOP]
+        for entry in summary.devices[:TOP]
     ]
     return table(head, rows, numbers=(2, 3, 4, 5), empty=NOTHING)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,6 +17,10 @@ import plotly.graph_objects as go
 TONES = ("#2a8f88", "#5f7fa8", "#8a7a4f", "#7d8a97", "#4f7d4a", "#a0694f")
 MAIN = TONES[0]
 THIN = 0.01  # of the whole: a thinner band is not a pixel high
+BAR_SHARE = 0.85  # of a bucket's width; the rest is the gap
+LEAST_BUCKETS = 12
+DATES = [{"dtickrange": [None, None], "value": "%-d %b"}]
+CLOCKS = [{"dtickrange": [None, 86_400_000], "value": "%H:%M\n%-d %b"}, *DATES]
 CONFIG: Any = {"displayModeBar": False, "responsive": True, "doubleClick": "reset", "scrollZoom": False}
 Figure = Any  # plotly declares no types
 
@@ -37,10 +41,11 @@ def message(text: str) -> Figure:
     return figure
 
 
-def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str) -> Figure:
+def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str, bucket: timedelta) -> Figure:
     """Return bars over time, one tone per series, named beside the last bar in the order in which they are stacked.
 
-    Series that are too thin to be seen share one bar; their own figures stand elsewhere on the page.
+    Every bar starts at its time and is one `bucket` wide; a short history stands at the right of `LEAST_BUCKETS`, not
+    blown up to the whole width. Series that are too thin to be seen share one bar; their own figures stand elsewhere.
     """
     figure = go.Figure()
     shown = _visible(series)
@@ -49,6 +54,8 @@ def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str) -> F
         figure.add_bar(
             x=list(times),
             y=list(entry.values),
+            width=bucket / timedelta(milliseconds=1) * BAR_SHARE,
+            offset=0,
             name=entry.name,
             marker={"color": tone, "line": {"width": 0}},
             hovertemplate="%{y:.4~s} " + unit + "<extra>" + entry.name + "</extra>",
@@ -57,9 +64,11 @@ def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str) -> F
             label = f"<span style='color:{tone}'>■</span> {entry.name}"
             place = {"x": 1.01, "y": 0.06 + 0.12 * index, "xref": "paper", "yref": "paper", "xanchor": "left"}
             figure.add_annotation(text=label, showarrow=False, **place)
-    figure.update_layout(**_layout(), barmode="stack", bargap=0.15, hovermode="x unified", showlegend=False)
+    figure.update_layout(**_layout(), barmode="stack", hovermode="x unified", showlegend=False)
     figure.update_layout(margin_r=104 if len(shown) > 1 else 16)
-    figure.update_xaxes(type="date", nticks=5, tickangle=0)
+    first, end = min(times), max(times) + bucket
+    figure.update_xaxes(type="date", nticks=5, tickangle=0, range=[min(first, end - LEAST_BUCKETS * bucket), end])
+    figure.update_xaxes(tickformatstops=DATES if bucket >= timedelta(days=1) else CLOCKS)
     figure.update_yaxes(ticksuffix=" J" if unit == "J" else "", rangemode="tozero", nticks=5)
     return figure
 

@@ -30,7 +30,9 @@ page = HouseDash(
 )
 page.layout = frame(
     "security-tiles",
-    card("Events over time", "by category", graph("security-time", "Events over time, by category"), span="span-8"),
+    card(
+        "Events over time", "by category; UTC", graph("security-time", "Events over time, by category"), span="span-8"
+    ),
     card("By code", "most frequent first", graph("security-codes", "Events by code"), span="span-4"),
     card("Newest events", "times in UTC", html.Div(id="security-events"), span="span-8"),
     card("Gateways", "active ones", html.Div(id="security-gateways"), span="span-4"),
@@ -58,12 +60,13 @@ def fill(user: User, filters: Filters) -> tuple[Any, ...]:
 
 
 def _tiles(summary: SecuritySummary) -> list[Component]:
-    up = len(summary.gateways) - len(summary.gateways_down)
+    heard = [gateway for gateway in summary.gateways if gateway.last_seen_at is not None]
+    up = len(heard) - len(summary.gateways_down)
     return [
         tile("Forged or replayed frames", f"{summary.total(*ATTACKS):,}", note="refused, never stored"),
         tile("Frames and readings refused", f"{summary.frames_refused:,}", note="for any reason"),
         tile("Sign-in failures", f"{summary.total(*SIGN_IN):,}", note="locked after eight"),
-        tile("Gateways up", f"{up} of {len(summary.gateways)}", note=_silent(summary.gateways_down)),
+        tile("Gateways up", f"{up} of {len(heard)}", note=_silent(summary.gateways_down)),
         tile("Devices in quarantine", f"{summary.devices_held}", note="their frames are refused"),
     ]
 
@@ -82,7 +85,7 @@ def _over_time(summary: SecuritySummary) -> Figure:
         Series(str(category.label).capitalize(), [summary.series.get((at, category.value), 0) for at in times])
         for category in shown
     ]
-    return stacked(times, series, "events")
+    return stacked(times, series, "events", summary.bucket)
 
 
 def _codes(summary: SecuritySummary) -> Figure:

@@ -21,7 +21,10 @@ from devices.kinds.registry import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How far back a page looks. digits: how much of `2026-11-21 02:42` names a bucket: 10 a day, 13 an hour."""
+    """How far back a page looks.
+
+    digits: how much of `2026-11-21 02:42` names a bucket: 10 a day, 13 an hour, 16 a minute.
+    """
 
     key: str
     label: str
@@ -29,6 +32,9 @@ class Period:
     digits: int
 
 
+MINUTE = 16
+BUCKETS = {10: timedelta(days=1), 13: timedelta(hours=1), MINUTE: timedelta(minutes=1)}
+YOUNG = timedelta(hours=1)  # energy keeps its minutes at least that long
 PERIODS: Mapping[str, Period] = MappingProxyType(
     {
         period.key: period
@@ -61,6 +67,11 @@ class Filters:
             ward_id=int(ward) if ward.isascii() and ward.isdigit() and len(ward) < 19 else None,
             kind=kind if kind in KINDS else None,
         )
+
+    def digits(self, first: datetime | None) -> int:
+        """Return how much of a time names a bucket: minutes while `first`, the oldest there is, is young."""
+        young = first is not None and first > timezone.now() - YOUNG
+        return MINUTE if young else self.period.digits
 
     def since(self, now: datetime | None = None) -> datetime:
         """Return the moment the period starts, on a whole bucket, so that the first bar is not a stump."""

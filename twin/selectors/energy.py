@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Min, QuerySet, Sum
 
 from compliance.models import Patient, User
 from compliance.selectors import scope_for, within_scope
 from devices.models import Device, EnergyUsage
-from twin.selectors.analytics import Bucket, Filters, bucket_start
+from twin.selectors.analytics import BUCKETS, MINUTE, Bucket, Filters, bucket_start
 
 MINUTES_PER_DAY = 1440
 FIELDS = ("messages", "readings", "payload_bytes", "overhead_bytes", "radio_j", "cpu_j", "security_j")
@@ -81,6 +81,7 @@ class EnergySummary:
     links: dict[str, Sums]
     devices: list[DeviceEnergy]
     patients: list[PatientEnergy] = field(default_factory=list)
+    bucket: timedelta = BUCKETS[MINUTE]  # of the series
 
     @property
     def joules_per_patient_day(self) -> float | None:
@@ -110,6 +111,7 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
             .order_by()
         ),
     )
+    digits = filters.digits(usage.aggregate(first=Min("starts_at"))["first"])
     names = Patient.objects.in_bulk({row["patient_id"] for row in rows if row["patient_id"]})
     devices = Device.objects.in_bulk({row["device_id"] for row in rows})
     by_patient = _added((row for row in rows if row["patient_id"]), lambda row: row["patient_id"])
@@ -117,7 +119,8 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
     return EnergySummary(
         total=_added(rows, lambda _: None).get(None, Sums()),
         uplink=_added((row for row in rows if row["hop"] == "uplink"), lambda _: None).get(None, Sums()),
-        series=_series(usage, filters),
+        series=_series(usage, digits),
+        bucket=BUCKETS[digits],
         links=_added(rows, lambda row: row["link"]),
         devices=sorted(
             (DeviceEnergy(devices[key], sums) for key, sums in by_device.items()), key=lambda entry: -entry.sums.joules
@@ -128,9 +131,9 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
     )
 
 
-def _series(usage: QuerySet[EnergyUsage], filters: Filters) -> dict[tuple[datetime, str], float]:
+def _series(usage: QuerySet[EnergyUsage], digits: int) -> dict[tuple[datetime, str], float]:
     rows = (
-        usage.annotate(bucket=Bucket("starts_at", filters.period.digits))
+        usage.annotate(bucket=Bucket("starts_at", digits))
         .values("bucket", "link")
         .annotate(joules=Sum(F("radio_j") + F("cpu_j")))
         .order_by("bucket", "link")

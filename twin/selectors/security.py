@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Min, Q, QuerySet, Sum
 from django.utils import timezone
 
 from compliance.models import Event, EventCategory, User
 from compliance.selectors import scope_for, within_scope
 from devices.models import Device, DeviceState, Gateway, GatewayState
 from devices.selectors import is_up
-from twin.selectors.analytics import Bucket, Filters, bucket_start
+from twin.selectors.analytics import BUCKETS, Bucket, Filters, bucket_start
 
 NEWEST = 30  # rows of the table
 ATTACKS = ("frame_forged", "frame_replayed")
@@ -29,6 +29,7 @@ class SecuritySummary:
     gateways: list[Gateway]
     devices_held: int  # quarantined devices in sight
     device_names: dict[int, str]
+    bucket: timedelta  # of the series
 
     def total(self, *codes: str) -> int:
         """Return how many events had one of these codes."""
@@ -41,8 +42,8 @@ class SecuritySummary:
 
     @property
     def gateways_down(self) -> list[Gateway]:
-        """Gateways that should be heard and are not."""
-        return [gateway for gateway in self.gateways if not is_up(gateway, timezone.now())]
+        """Gateways that were heard and are no longer; one that never connected carries nobody's signals."""
+        return [g for g in self.gateways if g.last_seen_at is not None and not is_up(g, timezone.now())]
 
 
 def events_for(user: User, filters: Filters) -> QuerySet[Event]:
@@ -73,17 +74,15 @@ def gateways_for(user: User, filters: Filters) -> QuerySet[Gateway]:
 def security_summary(user: User, filters: Filters) -> SecuritySummary:
     """Return the events of the period by time, category and code, the newest ones, and the gateways."""
     events = events_for(user, filters).order_by()
-    series = (
-        events.annotate(bucket=Bucket("at", filters.period.digits))
-        .values("bucket", "category")
-        .annotate(events=Sum("count"))
-    )
+    digits = filters.digits(events.aggregate(first=Min("at"))["first"])
+    series = events.annotate(bucket=Bucket("at", digits)).values("bucket", "category").annotate(events=Sum("count"))
     codes = events.values("category", "code").annotate(events=Sum("count"))
     newest = list(events.select_related("patient", "user").order_by("-at")[:NEWEST])
     scope = scope_for(user, "twin.view_analytics")
     held = within_scope(Device.objects.filter(state=DeviceState.QUARANTINED), scope, "patient", "gateway__ward_id")
     named = Device.objects.in_bulk({event.device_id for event in newest if event.device_id})
     return SecuritySummary(
+        bucket=BUCKETS[digits],
         series={(bucket_start(row["bucket"]), row["category"]): row["events"] for row in series},
         codes={(row["category"], row["code"]): row["events"] for row in codes},
         newest=newest,

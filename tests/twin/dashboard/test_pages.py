@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -129,8 +130,19 @@ def test_a_dash_application_is_not_called_by_templates():
     assert rendered == "Energy"
 
 
+NOON, HOUR = datetime(2026, 11, 21, 12, tzinfo=UTC), timedelta(hours=1)
+
+
+def test_a_single_bar_keeps_its_width_and_its_place_at_the_end():
+    figure = figures.stacked([NOON], [figures.Series("one", [3.0])], "events", HOUR)
+    first, end = figure.layout.xaxis.range
+    assert end == NOON + HOUR
+    assert end - first == figures.LEAST_BUCKETS * HOUR
+    assert figure.data[0].width == pytest.approx(3_600_000 * figures.BAR_SHARE)
+
+
 def test_bands_too_thin_to_see_share_one_bar():
     series = [figures.Series("thick", [99.0, 99.0]), figures.Series("a", [0.1, 0.2]), figures.Series("b", [0.3, 0.1])]
-    figure = figures.stacked([], series, "J")
+    figure = figures.stacked([NOON, NOON + HOUR], series, "J", HOUR)
     assert [bar.name for bar in figure.data] == ["thick", "others"]
     assert list(figure.data[1].y) == pytest.approx([0.4, 0.3])

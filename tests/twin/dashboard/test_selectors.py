@@ -56,10 +56,20 @@ def test_energy_is_added_up_by_link_device_patient_and_time(cast, device, foreig
 
 
 def test_energy_buckets_are_those_of_the_period(cast, device):
+    EnergyUsage.objects.update(starts_at=timezone.now() - timedelta(hours=3))
     (row, *_) = EnergyUsage.objects.all()
-    for period in PERIODS.values():
+    for period in (period for key, period in PERIODS.items() if key != "1h"):
         buckets = {at for at, _ in energy_summary(cast["nurse"], Filters(period)).series}
         assert buckets == {bucket_start(f"{row.starts_at:%Y-%m-%d %H:%M}"[: period.digits])}
+
+
+def test_a_young_history_is_cut_into_minutes(cast, device):
+    moments = [timezone.now() - timedelta(minutes=minutes) for minutes in (2, 30)]
+    for row, at in zip(EnergyUsage.objects.all(), moments, strict=False):
+        EnergyUsage.objects.filter(pk=row.pk).update(starts_at=at.replace(second=0, microsecond=0))
+    summary = energy_summary(cast["nurse"], Filters(PERIODS["24h"]))
+    assert summary.bucket == timedelta(minutes=1)
+    assert all(at.minute in {moment.minute for moment in moments} for at, _ in summary.series)
 
 
 def test_energy_before_the_period_is_left_out(cast, device):
