@@ -108,6 +108,9 @@ async function admit() {
   const patients = new Set(served.map((row) => row.dataset.patient));
   const gone = rows().filter((row) => !patients.has(row.dataset.patient));
   const fresh = served.filter((row) => !rowOf(row.dataset.patient));
+  const strip = document.createRange().createContextualFragment(html).querySelector(STRIP);
+  if (strip) document.querySelector(STRIP).replaceChildren(...strip.childNodes); // a gateway may have gone without an alarm
+  tellTimes();
   gone.forEach((row) => row.remove());
   fresh.forEach((row) => {
     document.querySelector(ROWS).append(row);
@@ -198,8 +201,10 @@ function sort() {
   }
 }
 
-board.addEventListener("pointermove", () => (busyUntil = now() + CALM_S));
-board.addEventListener("pointerleave", () => (busyUntil = 0));
+const calm = () => (busyUntil = now() + CALM_S);
+for (const sign of ["pointermove", "pointerdown", "keydown"]) board.addEventListener(sign, calm);
+addEventListener("scroll", calm, { passive: true }); // a finger scrolls before it taps
+board.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && (busyUntil = 0)); // a finger lifts and comes back
 board.addEventListener("click", (event) => {
   const row = event.target.closest(ROW);
   if (row && !event.target.closest("a, button, form") && !String(getSelection())) row.querySelector("[data-row-focus]").click();

@@ -194,6 +194,37 @@ def test_board_names_silent_gateways(sign_in, patient) -> None:
     assert "Gateway room-1 is down, last heard" in sign_in("nurse").get("/").content.decode()
 
 
+def test_board_counts_gateways_that_are_connected(sign_in, patient) -> None:
+    device = make_device(patient)
+    client = sign_in("nurse")
+    assert "connected</span>" not in client.get("/ward/strip/").content.decode()  # never heard: says nothing
+    Gateway.objects.filter(pk=device.gateway_id).update(last_seen_at=timezone.now())
+    assert "1 gateway connected" in client.get("/ward/strip/").content.decode()
+
+
+def test_caregiver_reads_one_large_state_and_the_last_alarm(sign_in, patient) -> None:
+    store_readings(make_device(patient), "heart_rate", [(1, 70.0)])
+    over = {"state": "resolved", "resolved_at": timezone.now() - timedelta(minutes=5)}
+    raise_alert(patient, "high", "Pump line is blocked", minutes_ago=9, **over)
+    html = sign_in("caregiver").get("/").content.decode()
+    assert "All well" in html
+    assert "Last alarm" in html
+    assert "Pump line is blocked" in html
+    raise_alert(patient, "high", "Glucose 50 mg/dL, below 54")
+    html = sign_in("caregiver").get("/").content.decode()
+    assert "All well" not in html
+    assert ">I am on it</button>" in html
+
+
+def test_caregiver_is_not_told_that_all_is_well_when_nothing_is_heard(sign_in, patient) -> None:
+    device = make_device(patient)
+    assert "Nothing heard yet" in sign_in("caregiver").get("/").content.decode()
+    store_readings(device, "heart_rate", [(4000, 70.0)], received=time.time() - 4000)
+    html = sign_in("caregiver").get("/").content.decode()
+    assert "All well" not in html
+    assert "No alarms" in html
+
+
 def test_empty_ward_says_so(client, make_user, other_ward) -> None:
     client.force_login(make_user("nurse", ward=other_ward), backend=BACKEND)
     assert "No patients are in your care." in client.get("/").content.decode()

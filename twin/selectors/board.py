@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from compliance.adherence.measures import DoseState
 from compliance.models import Patient, ScheduledDose, User
+from compliance.policy.rules import Role
 from compliance.selectors import patients_for, scope_for, subject_of, within_scope
 from devices.models import Device, Gateway, GatewayState
 from devices.services.telemetry import store
@@ -28,6 +29,7 @@ TILES = 3
 HANDLED_RANK = 3  # somebody acknowledged or snoozed it: after every open alarm
 CALM_RANK = 4
 GATEWAY_SILENT = timedelta(minutes=1)
+RECENT = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Row:
     mine: bool
     may_acknowledge: bool
     cursors: dict[int, int]  # highest seq per device that these values include
+    near: bool = False  # the reader is here for this one person, not for a ward
+    last_alert: Alert | None = None  # the newest that is over, for readers who are near
 
     @property
     def top(self) -> Alert | None:
@@ -62,6 +66,11 @@ class Row:
         return f"{self.rank}-{since:012d}-{bed}-{self.patient.family_name}"
 
     @property
+    def well(self) -> bool:
+        """Tell whether nothing is wrong and this is known: no alarm, every device heard, at least one reading."""
+        return self.top is None and self.newest_t is not None and not self.silent
+
+    @property
     def silent(self) -> Sequence[Sign]:
         """Devices that are not heard, are not trusted, or run out of power."""
         return [sign for sign in self.signs if not (sign.heard and sign.trusted) or sign.low_battery]
@@ -74,6 +83,7 @@ class Strip:
     counts: tuple[tuple[str, int], ...]
     handled: int
     gateways_down: Sequence[Gateway]
+    gateways: int = 0  # how many ought to be connected
 
     @property
     def open(self) -> int:
@@ -91,6 +101,8 @@ def rows_for(user: User, patient_id: UUID | None = None) -> list[Row]:
     devices = _devices(user, ids)
     readings = store().latest([device.pk for group in devices.values() for device in group])
     alerts, doses = _alerts(user, ids), _next_doses(user, ids)
+    near = user.role == Role.CAREGIVER
+    last = _last_alerts(user, ids) if near else {}
     linked, acknowledge = subject_of(user).patient_ids, scope_for(user, "twin.acknowledge_alert")
     by_device = _by_device(readings)
     rows: list[Row] = []
@@ -109,6 +121,8 @@ def rows_for(user: User, patient_id: UUID | None = None) -> list[Row]:
                 mine=patient.pk in linked,
                 may_acknowledge=acknowledge.covers(patient.policy_resource()),
                 cursors=cursors_of(own),
+                near=near,
+                last_alert=last.get(patient.pk),
             )
         )
     return sorted(rows, key=lambda row: row.order)
@@ -143,6 +157,13 @@ def _alerts(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, list[Alert]]:
     return grouped
 
 
+def _last_alerts(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, Alert]:
+    """Return the newest alert of each patient that is over, if it ended within `RECENT`."""
+    over = alerts_for(user).filter(patient__in=patient_ids, state=AlertState.RESOLVED)
+    recent = over.filter(resolved_at__gte=timezone.now() - RECENT).order_by("raised_at")
+    return {alert.patient_id: alert for alert in recent}
+
+
 def _next_doses(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, ScheduledDose]:
     """Return the first dose of each patient whose window has not closed and that is still expected."""
     visible = within_scope(ScheduledDose.objects.all(), scope_for(user, "compliance.view_adherence"))
@@ -164,16 +185,17 @@ def cursors_of(readings: Iterable[Reading]) -> dict[int, int]:
 def strip_of(user: User, rows: Sequence[Row]) -> Strip:
     """Return the strip above `rows`."""
     alerts = [alert for row in rows for alert in row.alerts]
+    gateways = _gateways(user)
     counts = Counter(alert.priority for alert in alerts if alert.state == AlertState.OPEN)
     return Strip(
         counts=tuple((priority.value, counts[priority.value]) for priority in Priority),
         handled=sum(alert.state != AlertState.OPEN for alert in alerts),
-        gateways_down=_gateways_down(user),
+        gateways_down=[g for g in gateways if g.last_seen_at and g.last_seen_at < timezone.now() - GATEWAY_SILENT],
+        gateways=len(gateways),
     )
 
 
-def _gateways_down(user: User) -> list[Gateway]:
-    """Return gateways of the user's wards that should be connected and were not heard for a minute."""
+def _gateways(user: User) -> list[Gateway]:
+    """Return the gateways of the user's wards that should be connected: active, and heard at least once."""
     wards = scope_for(user, "devices.view_device").ward_ids
-    active = Gateway.objects.filter(ward_id__in=wards, state=GatewayState.ACTIVE, last_seen_at__isnull=False)
-    return list(active.filter(last_seen_at__lt=timezone.now() - GATEWAY_SILENT))
+    return list(Gateway.objects.filter(ward_id__in=wards, state=GatewayState.ACTIVE, last_seen_at__isnull=False))

@@ -14,13 +14,16 @@ from twin.selectors.board import rows_for, strip_of
 from twin.selectors.vitals import sparks_of
 
 VIEW = "compliance.view_patient"
+FEW = 3  # people whom nobody has to search for
 
 
 def _board(request: HttpRequest) -> dict[str, object]:
     user = require(request, VIEW)
     rows = rows_for(user)
+    few = 0 < len(rows) <= FEW and all(row.near for row in rows)
     cursors = {device: seq for row in rows for device, seq in row.cursors.items()}
-    return {"rows": rows, "strip": strip_of(user, rows), "cursors": cursors, "mine": any(row.mine for row in rows)}
+    mine = any(row.mine for row in rows)
+    return {"rows": rows, "strip": strip_of(user, rows), "cursors": cursors, "mine": mine, "near": few}
 
 
 @require_GET
