@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 
 from compliance.errors import DomainError
@@ -68,15 +69,15 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     spool = Spool(config.spool)
     spool.forget_drafts()
-    door = HttpDoor(config.server, identity)
-    wait_s = config.poll_s
-    while True:
-        seal_new(config, spool, identity, time.time())
-        done = upload_waiting(spool, door)
-        if options.once and done:
-            return
-        wait_s = config.poll_s if done else min(wait_s * 2, LONGEST_WAIT_S)
-        time.sleep(wait_s)
+    with closing(HttpDoor(config.server, identity)) as door:
+        wait_s = config.poll_s
+        while True:
+            seal_new(config, spool, identity, time.time())
+            done = upload_waiting(spool, door)
+            if options.once and done:
+                return
+            wait_s = config.poll_s if done else min(wait_s * 2, LONGEST_WAIT_S)
+            time.sleep(wait_s)
 
 
 def _last_change_s(folder: Path) -> float:

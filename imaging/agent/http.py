@@ -56,6 +56,10 @@ class HttpDoor:
         """Declare the study whole; see Door."""
         self._ask("POST", f"{UPLOADS}{study}/complete/")
 
+    def close(self) -> None:
+        """Let go of the connection; the next request would open another."""
+        self._connection.close()
+
     def _missing(self, answer: dict[str, object]) -> list[int]:
         listed = answer.get("missing")
         if not isinstance(listed, list) or not all(isinstance(index, int) for index in listed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -17,7 +17,6 @@ from devices.models import Gateway
 from devices.services.registry import register_device, register_gateway
 from imaging.agent import Identity, Spool, StudyNote, deliver
 from imaging.agent.http import HttpDoor
-from imaging.agent.upload import Door
 from imaging.errors import StudyKeyWrong
 from imaging.services import uploads
 
@@ -49,8 +48,10 @@ def send(*, folder: Path, note: StudyNote, identity: Identity, server: str = "")
     """
     with _spool() as spool:
         spooled = spool.seal(folder, note, identity)
-        door: Door = HttpDoor(server, identity) if server else ServiceDoor(uploads.active_gateway(identity.gateway))
-        return spooled.study, deliver(spooled, door)
+        if not server:
+            return spooled.study, deliver(spooled, ServiceDoor(uploads.active_gateway(identity.gateway)))
+        with closing(HttpDoor(server, identity)) as door:
+            return spooled.study, deliver(spooled, door)
 
 
 class ServiceDoor:
