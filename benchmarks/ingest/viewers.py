@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from benchmarks.ingest_load import TEXT, wrap
+from benchmarks.ingest.load import TEXT, wrap
 
 if TYPE_CHECKING:
     from compliance.models import Ward

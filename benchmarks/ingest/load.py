@@ -1,6 +1,6 @@
 """The load of `benchmarks.ingest`: many gateways in one process, sealed frames, at full speed or at a fixed pace.
 
-`python -m benchmarks.ingest_load PLAN.json` plays a round for every line `FRAMES RATE` that it reads. Frames are sealed
+`python -m benchmarks.ingest.load PLAN.json` plays a round for every line `FRAMES RATE` that it reads. Frames are sealed
 and wrapped for the WebSocket beforehand, so that the process spends its time on sending and on hearing answers. It
 speaks RFC 6455 by hand: a client library would cost more than the server.
 """

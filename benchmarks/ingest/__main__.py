@@ -147,7 +147,7 @@ class Server:
         plan = {"port": self.port, "gateways": gateways, "echo": echo, "base": self.bench.phase * 10_000_000}
         path, log = self.bench.home / "plan.json", self.bench.home / "load.log"
         path.write_text(json.dumps(plan))
-        command = [sys.executable, "-m", "benchmarks.ingest_load", str(path)]
+        command = [sys.executable, "-m", "benchmarks.ingest.load", str(path)]
         with log.open("w") as errors:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -267,7 +267,7 @@ def measure_memory(report: Report, bench: Bench, server: Server) -> None:
     with server.load(bench.idle):
         time.sleep(1)
         report.bar("idle_gateway_kib", (server.resident_kib() - before) / IDLE_GATEWAYS, "<", 40)
-    from benchmarks.ingest_viewers import stuck_viewers, unread_bytes
+    from benchmarks.ingest.viewers import stuck_viewers, unread_bytes
 
     watched = [{**bench.gateways[0], "devices": bench.gateways[0]["devices"][:1]}]
     before = server.resident_kib()
@@ -303,10 +303,10 @@ def measure(report: Report, options: argparse.Namespace) -> None:
 
     broker = start_valkey(settings.VALKEY_SOCKET, home / "valkey")
     try:
-        with bench.server("benchmarks.ingest_limits:echo") as server, server.load(bench.gateways, echo=True) as load:
+        with bench.server("benchmarks.ingest.limits:echo") as server, server.load(bench.gateways, echo=True) as load:
             echo = load.best(frames)
         keep(report, "echo", echo)
-        with bench.server("benchmarks.ingest_limits:null_writer") as server, server.load(bench.gateways) as load:
+        with bench.server("benchmarks.ingest.limits:null_writer") as server, server.load(bench.gateways) as load:
             null = load.best(frames)
         keep(report, "null_writer", null)
         sqlite = measure_engine(report, bench, "sqlite", f"sqlite:///{home / 'telemetry.sqlite3'}", frames)

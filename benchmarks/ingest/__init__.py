@@ -1,0 +1,1 @@
+"""The live path under load: `python -m benchmarks.ingest`."""
