@@ -29,7 +29,7 @@ IDLE_GATEWAYS, TWINS, STUCK_VIEWERS = 1000, 10_000, 20
 PACED_RATE, PACED_FRAMES = 20_000, 25
 ROUNDS = 3
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Bench:
