@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from channels.db import database_sync_to_async
-from django.contrib.sessions.backends.base import SessionBase
 
 from compliance.errors import NotFound
 from compliance.models import User
+from compliance.services.sessions import holder_of
 from devices.errors import FrameMalformed
+from devices.protocol.frames import LIMIT_63
 from devices.protocol.messages import decode_message
 from devices.services.telemetry import store
 from twin.live.hub import Hub
@@ -37,7 +38,7 @@ class FromPage(msgspec.Struct):
     """Any message that a page may send."""
 
     type: str
-    cursors: dict[int, int] = {}
+    cursors: dict[int, Annotated[int, msgspec.Meta(ge=-1, le=LIMIT_63 - 1)]] = {}
     n: int = 0
     alert: int = 0
 
@@ -56,7 +57,7 @@ class BrowserSocket:
     def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self._user: User = scope["user"]
-        self._session: SessionBase | None = scope.get("session")
+        self._session_key: str = scope["session"].session_key
         self._patient_id: UUID | None = scope["url_route"]["kwargs"].get("patient_id")
         self._viewer = Viewer(self, store(), newest_only=self._patient_id is None)
         self._asked = 0.0
@@ -110,9 +111,9 @@ class BrowserSocket:
             await self._hub.route(self._viewer)
 
     def _view(self) -> View | None:
-        key = self._session.session_key if self._session is not None else None
-        if self._session is not None and key and not self._session.exists(key):
-            return None  # signed out
+        holder = holder_of(self._session_key)
+        if holder is None or holder.pk != self._user.pk:
+            return None  # signed out, expired, or the password has changed
         return view_for(self._user.pk, self._patient_id)
 
     async def check(self) -> None:
@@ -142,3 +143,9 @@ async def browser_socket(scope: dict[str, Any], receive: Receive, send: Send) ->
         text = msgspec.json.encode({"type": "revoked", "reason": end.reason}).decode()
         await send({"type": "websocket.send", "text": text})
         await send({"type": "websocket.close", "code": end.code, "reason": end.reason})
+
+
+async def nowhere(_scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """ASGI application of every other address: without it the router raises, and strangers could fill the log."""
+    if (await receive())["type"] == "websocket.connect":
+        await send({"type": "websocket.close"})

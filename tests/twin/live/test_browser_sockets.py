@@ -184,7 +184,36 @@ def make_alert(patient, now):
     return Alert.objects.create(**values)
 
 
-@pytest.mark.parametrize("text", ["{", '{"x":' + "[" * 50_000], ids=["cut", "nested"])
+async def test_an_expired_session_ends_the_view(valkey, cast, patient, device):
+    from django.contrib.sessions.models import Session
+
+    socket = await open_socket("/ws/ward/", cast["nurse"])
+    await hear(socket, "hello")
+    await database_sync_to_async(Session.objects.update)(expire_date="2020-01-01T00:00:00Z")
+    assert await closed(socket) == 4403
+
+
+async def test_a_new_password_ends_the_view(valkey, cast, patient, device):
+    socket = await open_socket("/ws/ward/", cast["nurse"])
+    await hear(socket, "hello")
+    cast["nurse"].set_password("another horse battery")
+    await database_sync_to_async(cast["nurse"].save)()
+    assert await closed(socket) == 4403
+
+
+async def test_an_address_of_nothing_is_closed_without_an_error(db):
+    from twin.asgi import application
+
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+    for path in ("/ws/patient/x/", "/ws/"):
+        connected, _ = await WebsocketCommunicator(application, path, headers=headers).connect()
+        assert not connected
+
+
+HUGE_CURSOR = '{"type":"resume","cursors":{"1":9223372036854775808}}'
+
+
+@pytest.mark.parametrize("text", ["{", '{"x":' + "[" * 50_000, HUGE_CURSOR], ids=["cut", "nested", "huge"])
 async def test_a_page_that_sends_no_json_is_put_out(valkey, cast, text):
     socket = await open_socket("/ws/ward/", cast["nurse"])
     await socket.send_to(text_data=text)
