@@ -11,16 +11,16 @@ from compliance.policy import Resource
 
 
 class Prediction(models.Model):
-    """Percentiles of an ensemble of simulated courses. A prediction is never a reading and raises no alarm."""
+    """A forecast with its 90 % band. A prediction is never a reading and raises no alarm."""
 
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="predictions")
     metric = models.CharField(max_length=32)  # key in devices.kinds
     made_at = models.DateTimeField()  # the present that it starts from: device time of the newest reading
     step_s = models.FloatField()  # seconds between two points; the first lies at made_at
-    low = models.JSONField()  # 5th percentile, metric's unit, one number for each point
-    middle = models.JSONField()  # median
-    high = models.JSONField()  # 95th percentile
-    members = models.PositiveIntegerField()
+    low = models.JSONField()  # lower end of the band, metric's unit, one number for each point
+    middle = models.JSONField()  # the forecast
+    high = models.JSONField()  # upper end of the band
+    members = models.PositiveIntegerField()  # bodies that the twin simulated for it
 
     class Meta:
         constraints: ClassVar = [

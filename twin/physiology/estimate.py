@@ -3,7 +3,8 @@
 The pump's insulin is known, so each member's insulin compartments are simply simulated through the last hours.
 Glucose is led along the sensor's curve, and what the model would have needed besides to follow it is the unexplained
 flux: food nobody entered when it is positive, movement or a more sensitive body when it is negative. The constants
-were chosen on the training part of AZT1D; `benchmarks/physiology.py` prints what they achieve there.
+were chosen by hand on the training part of AZT1D; `benchmarks/physiology.py` prints what the twin achieves there by
+itself, and what the learnt forecast makes of it.
 """
 
 from __future__ import annotations

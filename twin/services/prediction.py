@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -10,15 +9,14 @@ from typing import TypedDict
 from django.db import transaction
 
 from compliance.models import Patient
+from twin.forecast.inputs import MEMBERS
+from twin.forecast.model import Forecast, shipped
 from twin.models import Prediction
+from twin.physiology.estimate import Observed
 from twin.selectors.observed import GlucoseMissing, observe
 from twin.services.live import publish_notice
-from twin.whatif.futures import STEP_MIN, run
-from twin.whatif.scenario import AS_NOW
 
-log = logging.getLogger(__name__)
-HORIZON_MIN = 60
-MEMBERS = 100
+METRIC = "glucose"
 SHOWN_FOR_S = 900.0  # after that the present has moved on and the fan disappears rather than lies
 
 
@@ -28,55 +26,65 @@ class Fan(TypedDict):
     metric: str
     made_at: float
     times: list[float]
-    mean: list[float]  # the median course
-    lo: list[float]  # 5th percentile
-    hi: list[float]  # 95th percentile
+    mean: list[float]  # the forecast
+    lo: list[float]  # nine tenths of what comes lies between lo ...
+    hi: list[float]  # ... and hi
 
 
 def refresh_predictions(now: float | None = None) -> int:
-    """Predict for every patient with a glucose sensor and return how many predictions are new."""
+    """Forecast for every patient with news from a glucose sensor, all in one run; return how many are new."""
     moment = time.time() if now is None else now
     patients = Patient.objects.filter(devices__kind="cgm").distinct()
-    return sum(predict(patient=patient, now=moment) for patient in patients)
+    made = dict(Prediction.objects.filter(metric=METRIC).values_list("patient", "made_at"))
+    seen = [(patient, _news(patient, moment, made.get(patient.pk))) for patient in patients]
+    present = [(patient, observed) for patient, observed in seen if observed is not None]
+    # Seeded by the person: the bodies drawn for one patient stay the same from one forecast to the next.
+    seeds = [int(patient.pk) % 2**32 for patient, _ in present]
+    forecasts = shipped().forecast([observed for _, observed in present], seeds)
+    for (patient, _), forecast in zip(present, forecasts, strict=True):
+        _keep(patient, forecast)
+    return len(forecasts)
 
 
-def predict(*, patient: Patient, now: float) -> bool:
-    """Simulate the next hour of one patient and store it; False when nothing new was measured."""
+def _news(patient: Patient, now: float, made_at: datetime | None) -> Observed | None:
+    """Return what was observed, or None when there is no fresh glucose, or none since the last forecast."""
     try:
         observed = observe(patient, now)
     except GlucoseMissing:
-        return False
-    made_at = datetime.fromtimestamp(observed.at, tz=UTC)
-    if Prediction.objects.filter(patient=patient, metric="glucose", made_at__gte=made_at).exists():
-        return False
-    band = run(observed, [AS_NOW], MEMBERS, seed=int(patient.pk) % 2**32, horizon_min=HORIZON_MIN)[0].band
-    low, middle, high = (band.mg_dl[row].round(1).tolist() for row in (0, 2, 4))
+        return None
+    return observed if made_at is None or _moment(observed.at) > made_at else None
+
+
+def _moment(t: float) -> datetime:
+    return datetime.fromtimestamp(t, tz=UTC)
+
+
+def _keep(patient: Patient, forecast: Forecast) -> None:
     with transaction.atomic():
         Prediction.objects.update_or_create(
             patient=patient,
-            metric="glucose",
+            metric=METRIC,
             defaults={
-                "made_at": made_at,
-                "step_s": STEP_MIN * 60.0,
-                "low": low,
-                "middle": middle,
-                "high": high,
+                "made_at": _moment(forecast.at),
+                "step_s": float(forecast.minutes[1] - forecast.minutes[0]) * 60.0,
+                "low": forecast.low.round(1).tolist(),
+                "middle": forecast.middle.round(1).tolist(),
+                "high": forecast.high.round(1).tolist(),
                 "members": MEMBERS,
             },
         )
         transaction.on_commit(lambda: publish_notice(patient.pk, "prediction"))
-    return True
 
 
 def latest_prediction(patient: Patient, now: float | None = None) -> Fan | None:
     """Return the newest glucose forecast as charts draw it; None when there is none or it is too old to be shown."""
-    found = Prediction.objects.filter(patient=patient, metric="glucose").first()
+    found = Prediction.objects.filter(patient=patient, metric=METRIC).first()
     moment = time.time() if now is None else now
     if found is None or moment - found.made_at.timestamp() > SHOWN_FOR_S:
         return None
     start = found.made_at.timestamp()
     return Fan(
-        metric="glucose",
+        metric=METRIC,
         made_at=start,
         times=[start + found.step_s * index for index in range(len(found.middle))],
         mean=found.middle,

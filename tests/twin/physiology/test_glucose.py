@@ -28,9 +28,16 @@ def adult():
 
 
 def test_resting_insulin_of_the_published_patient_is_the_published_one(adult):
-    """Boiroux et al. (IFAC 2010, the same constants at 70 kg): 6.68 mU/min hold 5 mmol/L."""
+    """Written out from tables 1 and 2 for 70 kg: at 5 mmol/L, with insulin I, dQ1/dt = dQ2/dt = 0 says
+
+    EGP0 (1 - S_IE I) = F01 + V_G G S_IT S_ID I^2 / (k12 + S_ID I), a quadratic in I; k_e V_I I is then infused.
+    """
+    q_1, k12, s_t, s_d, s_p, egp0, f01 = 0.16 * 70.0 * 5.0, 0.066, 51.2e-4, 8.2e-4, 520e-4, 0.0161 * 70.0, 0.0097 * 70.0
+    made = egp0 - f01
+    roots = np.roots([-q_1 * s_t * s_d - egp0 * s_p * s_d, made * s_d - egp0 * s_p * k12, made * k12])
+    insulin = roots[roots > 0.0].item()
     _state, basal_u_per_h = steady_state(adult, 5.0 * MG_DL_PER_MMOL_L)
-    assert basal_u_per_h[0] * 1000.0 / 60.0 == pytest.approx(6.68, abs=0.005)
+    assert basal_u_per_h[0] * 1000.0 / 60.0 == pytest.approx(0.138 * 0.12 * 70.0 * insulin, rel=1e-9)
 
 
 def test_without_insulin_glucose_settles_where_kidney_and_brain_balance_the_liver(adult):

@@ -24,7 +24,7 @@ def test_a_forecast_is_stored_and_told(patient, living, told, django_capture_on_
     assert told == [(patient.pk, "prediction")]
     fan = latest_prediction(patient)
     assert fan is not None
-    assert len(fan["times"]) == len(fan["mean"]) == len(fan["lo"]) == len(fan["hi"]) == 25
+    assert len(fan["times"]) == len(fan["mean"]) == len(fan["lo"]) == len(fan["hi"]) == 13
     assert fan["times"][-1] - fan["times"][0] == 3600.0
     assert fan["mean"][0] == pytest.approx(120.0, abs=4.0)
     assert all(low <= mean <= high for low, mean, high in zip(fan["lo"], fan["mean"], fan["hi"], strict=True))
