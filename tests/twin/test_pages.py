@@ -330,6 +330,19 @@ def test_devices_panel_says_who_is_heard_and_who_is_not(sign_in, patient) -> Non
     assert states == [("Bedside", "", "connected"), ("Pillbox", "off", "not heard")]
 
 
+def test_devices_panel_names_links_in_words(sign_in, patient) -> None:
+    make_device(patient)
+    html = sign_in("nurse").get(f"/patients/{patient.pk}/panels/devices/").content.decode()
+    assert "Bluetooth LE" in html
+    assert "Wi-Fi" in html
+
+
+def test_every_page_of_the_reader_is_in_the_menu_of_a_phone(sign_in, patient) -> None:
+    html = sign_in("nurse").get("/").content.decode()
+    assert re.search(r'<button[^>]+popovertarget="pages"', html)
+    assert re.search(r'<nav[^>]+id="pages"[^>]+popover>', html)
+
+
 def test_quarantined_device_is_marked_in_words(sign_in, patient) -> None:
     device = make_device(patient)
     Device.objects.filter(pk=device.pk).update(state="quarantined")
