@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from dash import Output, html
@@ -14,7 +16,7 @@ from devices.selectors import is_up
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
-from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
+from twin.dashboard.parts import Component, Row, answers, card, frame, graph, table, tile
 from twin.selectors.analytics import Filters
 from twin.selectors.security import ATTACKS, SIGN_IN, SecuritySummary, security_summary
 
@@ -114,18 +116,21 @@ def _state(gateway: Gateway, up: bool, now: datetime) -> Component:
 
 
 def _newest(summary: SecuritySummary) -> Component:
-    now = timezone.now()
-    rows = [
-        (
-            html.Time(words.moment(event.at, now)),
-            _words(event.code),
-            html.Span(event.message, className="said"),
-            _where(event, summary.device_names),
-            event.count,
-        )
-        for event in summary.newest
-    ]
+    alike = groupby(summary.newest, key=lambda event: (event.code, event.message))
+    rows = [_line(list(events), summary.device_names) for _, events in alike]
     return table(("Time", "What", "", "Where", "Times"), rows, numbers=(4,), empty=QUIET)
+
+
+def _line(events: Sequence[Event], names: dict[int, str]) -> Row:
+    """Return one row for events that say the same one after the other, newest first."""
+    newest, others = events[0], len(events) - 1
+    return (
+        html.Time(words.moment(newest.at, timezone.now())),
+        _words(newest.code),
+        html.Span(newest.message, className="said"),
+        html.Span([_where(newest, names), f" and {others} more" if others else ""]),
+        sum(event.count for event in events),
+    )
 
 
 def _where(event: Event, names: dict[int, str]) -> Component:

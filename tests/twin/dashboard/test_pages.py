@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError
 
+from compliance.models import Event
 from twin.dashboard import adherence, energy, figures, mount, security, words
 from twin.selectors.analytics import PERIODS, Filters
 
@@ -128,6 +129,17 @@ def test_a_dash_application_is_not_called_by_templates():
     page = energy.page
     rendered = engines["django"].from_string("{{ holder.page.title }}").render({"holder": SimpleNamespace(page=page)})
     assert rendered == "Energy"
+
+
+def test_events_that_say_the_same_are_one_row_with_their_number(cast, on_behalf_of, device, ward):
+    on_behalf_of(cast["nurse"])
+    for _ in range(3):
+        Event.objects.create(
+            category="operation", code="device_registered", message="A device was registered.", ward_id=ward.pk
+        )
+    newest = str(security.fill("", None)[-1])
+    assert newest.count("A device was registered.") == 1
+    assert " and 2 more" in newest
 
 
 NOON, HOUR = datetime(2026, 11, 21, 12, tzinfo=UTC), timedelta(hours=1)
