@@ -75,7 +75,7 @@ def _watched(lease: jobs.Lease, manifest: Manifest, study: Study) -> Iterator[En
 def _description(raw: bytes) -> str:
     try:
         note = json.loads(raw) if len(raw) <= MAX_NOTE_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         note = None
     if not isinstance(note, dict):
         raise StudyMalformed("The study's note is not readable.")

@@ -72,6 +72,13 @@ def test_flipped_bit(arrive, good, run_jobs) -> None:
     assert_set_aside(study, "study_altered", EventCategory.SECURITY)
 
 
+@pytest.mark.parametrize("note", [b"[]", b"{", b"\xff", b"[" * 4000], ids=["list", "cut", "no text", "nested"])
+def test_unreadable_note(arrive, good, run_jobs, note) -> None:
+    study = arrive([Entry("study.json", note), *good])
+    run_jobs()
+    assert_set_aside(study, "study_malformed", EventCategory.DATA_QUALITY)
+
+
 def test_missing_piece_is_waited_for_and_found(arrive, good, run_jobs) -> None:
     study = arrive(good)
     path = next(incoming.folder_of(study.pk).iterdir())
