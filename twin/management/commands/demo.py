@@ -43,7 +43,6 @@ class Command(BaseCommand):
         try:
             if settings.EMBEDDED and not settings.REDIS_URL:
                 broker = start_valkey(settings.VALKEY_SOCKET, settings.HOME / "valkey")
-            self.prepare(patients)
             self.start(launcher, host, port, patients, no_ward)
             launcher.watch()
         except KeyboardInterrupt:
@@ -61,30 +60,32 @@ class Command(BaseCommand):
                 broker.terminate()
                 broker.wait(10)
 
-    def prepare(self, patients: int) -> None:
-        """Bring the database up to date and load what the ward needs."""
-        call_command("migrate", verbosity=0, interactive=False)
-        call_command("load_demo", patients=patients, verbosity=0)
-
     def start(self, launcher: Launcher, host: str, port: int, patients: int, no_ward: bool) -> None:
-        """Start the processes in order and print the address."""
-        python = sys.executable
+        """Bring the database up to date, start the processes in order, and print the address."""
+        call_command("migrate", verbosity=0, interactive=False)
         opening_key = ensure_hospital_key(settings.HOME / "keys").seed
+        python = [sys.executable, "-m"]
         endpoint = f"tcp:port={port}:interface={host}:backlog=2048"
-        web = [python, "-m", "daphne", "-v", "0", "-e", endpoint, "twin.asgi:application"]
-        launcher.add(Child("web", web))
-        worker = [python, "-m", "celery", "-A", "twin.celery", "worker", "--beat", "--concurrency", "1"]
-        worker += ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
+        launcher.add(Child("web", [*python, "daphne", "-v", "0", "-e", endpoint, "twin.asgi:application"]))
+        call_command("load_demo", patients=patients, verbosity=0)  # while the web server is still importing
+        celery = [*python, "celery", "-A", "twin.celery"]
+        worker = [*celery, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"]
         # The opening key of sealed studies is in the worker's environment and in nobody else's.
-        launcher.add(Child("worker", worker, {"IMAGING_OPENING_KEY_FILE": str(opening_key)}))
+        key = {"IMAGING_OPENING_KEY_FILE": str(opening_key)}
+        launcher.add(Child("worker", [*worker, "--loglevel", "warning"], key))
+        launcher.add(Child("beat", [*celery, "beat", "--loglevel", "warning"]))
         _wait_until_healthy(host, port)
         self.announce(host, port)
         if not no_ward:
-            manage = [python, str(Path(sys.argv[0]).resolve())]
-            server = f"ws://{host}:{port}/ws/gateway/"
-            launcher.add(Child("ward", [*manage, "emulate_ward", "--patients", str(patients), "--server", server]))
-            studies = [*manage, "send_samples", "--server", f"http://{host}:{port}"]
-            launcher.add(Child("scanner", studies, once=True))
+            self.populate(launcher, host, port, patients)
+
+    def populate(self, launcher: Launcher, host: str, port: int, patients: int) -> None:
+        """Start the emulated gateways, and send the sample studies."""
+        manage = [sys.executable, str(Path(sys.argv[0]).resolve())]
+        server = f"ws://{host}:{port}/ws/gateway/"
+        launcher.add(Child("ward", [*manage, "emulate_ward", "--patients", str(patients), "--server", server]))
+        studies = [*manage, "send_samples", "--server", f"http://{host}:{port}"]
+        launcher.add(Child("scanner", studies, once=True))
 
     def announce(self, host: str, port: int) -> None:
         """Print the address and the sign-ins."""
