@@ -63,6 +63,8 @@ class Command(BaseCommand):
     def start(self, launcher: Launcher, host: str, port: int, patients: int, no_ward: bool) -> None:
         """Bring the database up to date, start the processes in order, and print the address."""
         call_command("migrate", verbosity=0, interactive=False)
+        if settings.STATIC_ROOT:  # on a real database: production serves collected files alone
+            call_command("collectstatic", verbosity=0, interactive=False)
         opening_key = ensure_hospital_key(settings.HOME / "keys").seed
         python = [sys.executable, "-m"]
         endpoint = f"tcp:port={port}:interface={host}:backlog=2048"
