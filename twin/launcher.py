@@ -102,6 +102,7 @@ class Launcher:
         if now - child.started[-1] < RESTART_AFTER_S:
             return
         self._say(f"{child.name} stopped (exit {child.process.returncode}); starting it again.")
+        _signal_group(child.process.pid, signal.SIGKILL)  # what it started must not outlive it beside its successor
         child.start(self._log_folder)
 
     def stop(self, patience_s: float = 10.0) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -30,12 +32,16 @@ class Hospital:
     def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         full = self.environment | environment
         with (self.folder / f"{len(self.children)}.log").open("wb") as log:
-            child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=full, stdout=log, stderr=log)
+            child = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=full, stdout=log, stderr=log, start_new_session=True
+            )
         self.children.append(child)
         return child
 
     def stop(self) -> None:
         for child in self.children:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # also the beat that a killed worker left behind
             child.kill()
             child.wait()
 

@@ -78,6 +78,23 @@ def test_a_killed_child_is_started_again_and_a_signal_ends_the_watch(tmp_path: P
     assert not _alive(child.process.pid)
 
 
+def test_what_a_killed_child_had_started_does_not_live_on_beside_its_successor(tmp_path: Path) -> None:
+    launcher = Launcher(tmp_path, print)
+    child = Child("parent", [sys.executable, "-c", PARENT])
+    launcher.add(child)
+    log = tmp_path / "parent.log"
+    assert _eventually(lambda: log.exists() and log.read_text().strip())
+    grandchild = int(log.read_text())
+    assert child.process
+    time.sleep(1.1)  # a child that dies at once is given a moment first
+    child.process.kill()
+    child.process.wait()
+    assert _alive(grandchild)
+    launcher._revive(child)
+    assert _eventually(lambda: not _alive(grandchild))
+    launcher.stop()
+
+
 def test_a_child_outlives_no_launcher_that_was_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from twin.launcher import Child, Launcher\n"
