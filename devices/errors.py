@@ -109,3 +109,9 @@ class StoreUnavailable(DomainError):
     code = "store_unavailable"
     http_status = 503
     permanent = False
+
+
+class WindowsMoved(StoreUnavailable):
+    """Another process moved a replay window of this group. Nothing was stored; the gateway will send again."""
+
+    code = "windows_moved"

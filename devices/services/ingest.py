@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, close_old_connections, connections
 
 from compliance.errors import DomainError
-from devices.errors import FrameFromWrongDevice, ReadingSequenceReused, StoreUnavailable
+from devices.errors import FrameFromWrongDevice, ReadingSequenceReused, StoreUnavailable, WindowsMoved
 from devices.protocol.ascon import best_backend
 from devices.protocol.hello import Nack
 from devices.protocol.replay import ReplayWindow
 from devices.services.directory import Directory, KnownGateway
 from devices.services.judging import judge, note_for
 from devices.services.links import CLOSE_TRY_LATER, Ending, Link, LinkChange, Links
-from devices.services.opening import Opened, Windows, open_frames
+from devices.services.opening import Opened, Windows, open_frames, stored
 from devices.services.refusals import Refusals
 from devices.services.reuse import reused
 from devices.services.telemetry import store
@@ -197,9 +197,14 @@ class Ingest:
         """Commit; return why it failed, or what was new."""
         if not opened.moved:
             return None, None
+        failed: StoreUnavailable
         try:
             readings_received.send(Ingest, batch=batch)
-            return None, self._telemetry.write(batch, opened.stored_windows())
+            known = {device: self._windows[device] for device in opened.moved if device in self._windows}
+            return None, self._telemetry.write(batch, opened.stored_windows(), stored(known))
+        except WindowsMoved as error:  # the gateway speaks to another process too: what is replayed is known there
+            failed = error
+            self._guarded(partial(self._load_windows, list(opened.moved)))
         except StoreUnavailable as error:
             failed = error
         except DatabaseError as error:
@@ -263,11 +268,16 @@ class Ingest:
             return
         gateways = {link.gateway_id for link in links}
         devices = [known.device_id for known in self.directory.devices.values() if known.gateway_id in gateways]
-        for window in self._telemetry.replay_windows(devices):  # another process may have moved them
-            self._windows[window.device] = (window.epoch, ReplayWindow(window.high, window.bitmap))
+        self._load_windows(devices)  # another process may have moved them
         self._end(self._links.opened(links))
         for link in links:
             self._on_loop(link.welcome())
+
+    def _load_windows(self, devices: list[int]) -> None:
+        found = self._telemetry.replay_windows(devices)
+        for device in devices:
+            self._windows.pop(device, None)
+        self._windows |= {one.device: (one.epoch, ReplayWindow(one.high, one.bitmap)) for one in found}
 
     def _do_chores(self) -> None:
         now = time.monotonic()

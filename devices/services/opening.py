@@ -39,7 +39,12 @@ class Opened:
 
     def stored_windows(self) -> list[StoredWindow]:
         """Return the windows that moved, as the store keeps them."""
-        return [StoredWindow(device, epoch, *window) for device, (epoch, window) in self.moved.items()]
+        return stored(self.moved)
+
+
+def stored(windows: Windows) -> list[StoredWindow]:
+    """Return windows as the store keeps them."""
+    return [StoredWindow(device, epoch, *window) for device, (epoch, window) in windows.items()]
 
 
 def open_frames(

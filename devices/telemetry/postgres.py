@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from devices.errors import StoreUnavailable
+from devices.errors import StoreUnavailable, WindowsMoved
 from devices.telemetry.batch import BUCKET_S, ReadingBatch, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.pool import Pool
 from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
@@ -67,6 +67,8 @@ where excluded.first_seq < span.first_seq or excluded.last_seq > span.last_seq""
 UPSERT_REPLAY = """insert into replay(device, epoch, high, bitmap)
 select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
 on conflict(device) do update set epoch=excluded.epoch, high=excluded.high, bitmap=excluded.bitmap"""
+SELECT_REPLAY = "select device, epoch, high, bitmap from replay where device = any(%s::bigint[])"
+LOCK_REPLAY = f"{SELECT_REPLAY} order by device for update"
 INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples)
 values(%s,%s,%s,%s,%s,%s,%s) on conflict do nothing"""
 
@@ -110,19 +112,31 @@ class PostgresStore:
         self._schema_ready = False
         self._readers: Pool[Connection] = Pool(self._connect)
 
-    def write(self, batch: ReadingBatch, windows: Sequence[StoredWindow] = ()) -> Written:
-        """Commit a group in one durable transaction and tell which rows were new."""
+    def write(
+        self, batch: ReadingBatch, windows: Sequence[StoredWindow] = (), known: Sequence[StoredWindow] | None = None
+    ) -> Written:
+        """Commit a group in one durable transaction and tell which rows were new; see `TelemetryStore.write`."""
         with self._lock, self._named_errors():
             db = self._writing()
             with db.transaction():
+                self._check(db, windows, known)
                 if self._insert(db, batch).rowcount != len(batch.readings):
                     raise psycopg.Rollback
                 return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
             with db.transaction():  # rare: something was sent twice, so ask for each row
+                self._check(db, windows, known)
                 inserted = self._insert(db, batch, " returning device, seq").fetchall()
                 new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted))
                 stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
                 return Written(new, self._write_rest(db, stored, windows))
+
+    @staticmethod
+    def _check(db: Connection, windows: Sequence[StoredWindow], known: Sequence[StoredWindow] | None) -> None:
+        """Keep other processes from moving these windows until the commit; raise WindowsMoved when one already did."""
+        if known is not None and windows:
+            rows = db.execute(LOCK_REPLAY, ([window.device for window in windows],)).fetchall()
+            if set(rows) != set(known):
+                raise WindowsMoved
 
     @staticmethod
     def _insert(db: Connection, batch: ReadingBatch, returning: str = "") -> psycopg.Cursor[tuple[Any, ...]]:
@@ -203,9 +217,8 @@ class PostgresStore:
 
     def replay_windows(self, device_ids: Iterable[int]) -> list[StoredWindow]:
         """Return the persisted replay windows of the devices that have one."""
-        query = "select device, epoch, high, bitmap from replay where device = any(%s::bigint[])"
         with self._named_errors(), self._readers.lend() as db:
-            return [StoredWindow(*row) for row in db.execute(query, (list(device_ids),))]
+            return [StoredWindow(*row) for row in db.execute(SELECT_REPLAY, (list(device_ids),))]
 
     def drop_waveforms_before(self, t: float) -> int:
         """Delete blocks that begin before `t` (readings stay) and return how many."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.errors import StoreUnavailable
+from devices.errors import StoreUnavailable, WindowsMoved
 from devices.telemetry.batch import BUCKET_S, ReadingBatch, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.pool import Pool
 from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
@@ -59,6 +59,7 @@ set first_seq=min(first_seq, excluded.first_seq), last_seq=max(last_seq, exclude
 where excluded.first_seq < first_seq or excluded.last_seq > last_seq"""
 UPSERT_REPLAY = """insert into replay(device, epoch, high, bitmap) values(?,?,?,?)
 on conflict(device) do update set epoch=excluded.epoch, high=excluded.high, bitmap=excluded.bitmap"""
+SELECT_REPLAY = "select device, epoch, high, bitmap from replay where device in (select value from json_each(?))"
 INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples) values(?,?,?,?,?,?,?)
 on conflict do nothing"""
 
@@ -96,10 +97,13 @@ class SqliteStore:
         self._writer: sqlite3.Connection | None = None
         self._readers = Pool(self._connect)
 
-    def write(self, batch: ReadingBatch, windows: Sequence[StoredWindow] = ()) -> Written:
-        """Commit a group in one durable transaction and tell which rows were new."""
+    def write(
+        self, batch: ReadingBatch, windows: Sequence[StoredWindow] = (), known: Sequence[StoredWindow] | None = None
+    ) -> Written:
+        """Commit a group in one durable transaction and tell which rows were new; see `TelemetryStore.write`."""
         with self._write_lock, self._named_errors():
             with self._transaction() as db:
+                self._check(db, windows, known)
                 before = db.total_changes
                 for rows, values in _statements(batch.readings, batch.received_at):
                     db.execute(_insert(rows), values)
@@ -108,12 +112,21 @@ class SqliteStore:
                     return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
                 db.rollback()
             with self._transaction() as db:  # rare: something was sent twice, so ask for each row
+                self._check(db, windows, known)
                 inserted: list[tuple[int, int]] = []
                 for rows, values in _statements(batch.readings, batch.received_at):
                     inserted += db.execute(_insert(rows, returning=True), values).fetchall()
                 new = first_seen(batch.readings, inserted)
                 stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
                 return Written(new, self._write_rest(db, stored, windows))
+
+    @staticmethod
+    def _check(db: sqlite3.Connection, windows: Sequence[StoredWindow], known: Sequence[StoredWindow] | None) -> None:
+        """Raise WindowsMoved when another process moved one of these windows."""
+        if known is not None and windows:
+            devices = json.dumps([window.device for window in windows])
+            if set(db.execute(SELECT_REPLAY, (devices,))) != set(known):
+                raise WindowsMoved
 
     @staticmethod
     def _write_rest(db: sqlite3.Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:
@@ -188,9 +201,8 @@ class SqliteStore:
 
     def replay_windows(self, device_ids: Iterable[int]) -> list[StoredWindow]:
         """Return the persisted replay windows of the devices that have one."""
-        query = "select device, epoch, high, bitmap from replay where device in (select value from json_each(?))"
         with self._named_errors(), self._readers.lend() as db:
-            return [StoredWindow(*row) for row in db.execute(query, (json.dumps(list(device_ids)),))]
+            return [StoredWindow(*row) for row in db.execute(SELECT_REPLAY, (json.dumps(list(device_ids)),))]
 
     def drop_waveforms_before(self, t: float) -> int:
         """Delete blocks that begin before `t` (readings stay) and return how many."""

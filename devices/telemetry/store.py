@@ -36,10 +36,14 @@ class Written(NamedTuple):
 class TelemetryStore(Protocol):
     """Durable readings, waveforms, newest values and replay windows."""
 
-    def write(self, batch: ReadingBatch, windows: Sequence[StoredWindow] = ()) -> Written:
+    def write(
+        self, batch: ReadingBatch, windows: Sequence[StoredWindow] = (), known: Sequence[StoredWindow] | None = None
+    ) -> Written:
         """Commit a group in one durable transaction and tell which rows were new.
 
-        Raises StoreUnavailable when the database is locked, full or gone: then nothing was written.
+        known: from which stored windows `windows` moved on, without those that were never stored; None does not ask.
+        Raises WindowsMoved when others are stored, StoreUnavailable when the database is locked, full or gone: then
+        nothing was written.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 from django.db import DatabaseError
 
@@ -11,6 +12,7 @@ from devices.errors import StoreUnavailable
 from devices.services import telemetry
 from devices.services.telemetry import store
 from devices.signals import readings_accepted, readings_received
+from devices.telemetry import READING, ReadingBatch
 from tests.devices.ingest.cast import events
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,11 +25,11 @@ def trouble(monkeypatch):
     real = store()
     write = real.write
 
-    def failing(batch, windows=()):
+    def failing(batch, windows=(), known=None):
         state["writes"] += 1
         if state["on"]:
             raise StoreUnavailable("The telemetry store did not answer: database is locked.")
-        return write(batch, windows)
+        return write(batch, windows, known)
 
     monkeypatch.setattr(real, "write", failing)
     assert telemetry.store() is real
@@ -46,6 +48,19 @@ async def test_a_locked_store_is_not_acknowledged_and_recorded(gateway, monitor,
     trouble["on"] = False
     assert (await gateway.send(monitor.frame(("heart_rate", now, 70.0), seq=1)))["type"] == "ack"
     assert [row.seq for row in store().latest([monitor.id])] == [1]
+
+
+async def test_a_frame_that_another_process_took_is_refused_on_a_connection_that_is_still_open(gateway, monitor):
+    await gateway.connect()
+    now = time.time()
+    assert (await gateway.send(monitor.frame(("heart_rate", now, 70.0), seq=1)))["type"] == "ack"
+    taken = monitor.frame(("heart_rate", now, 71.0), seq=2)
+    (window,) = store().replay_windows([monitor.id])
+    store().write(ReadingBatch(np.empty(0, READING)), [window._replace(high=2, bitmap=1)])  # as another process would
+    answer = await gateway.send(taken)
+    assert (answer["type"], answer["code"], answer["permanent"]) == ("nack", "windows_moved", False)
+    assert (await gateway.send(taken))["code"] == "frame_replayed"
+    assert (await gateway.send(monitor.frame(("heart_rate", now, 72.0), seq=3)))["type"] == "ack"
 
 
 async def test_a_frame_that_was_not_stored_is_not_yet_seen(gateway, monitor, trouble):

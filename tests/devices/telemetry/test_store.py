@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.errors import WindowsMoved
 from devices.telemetry import READING, Reading, ReadingBatch, StoredWindow, Waveform, open_store
 from devices.telemetry.batch import BUCKET_S, buckets_of
 
@@ -51,6 +52,19 @@ def test_a_later_window_replaces_the_earlier_one(store):
     store.write(batch(), [StoredWindow(7, 2, 5, 1)])
     assert sorted(store.replay_windows([7, 8, 9])) == [StoredWindow(7, 2, 5, 1), StoredWindow(8, 1, 1, 0)]
     assert store.replay_windows([8]) == [StoredWindow(8, 1, 1, 0)]
+
+
+def test_a_window_that_moved_elsewhere_stops_the_whole_group(store):
+    first, moved, stale = StoredWindow(7, 1, 3, 3), StoredWindow(7, 1, 9, 1), StoredWindow(7, 1, 4, 7)
+    store.write(batch(), [first], [])
+    store.write(batch(), [moved], [first])
+    for known in ([first], []):
+        with pytest.raises(WindowsMoved):
+            store.write(batch((7, GLUCOSE, 1, T0, 100.0)), [stale], known)
+    assert store.latest([7]) == []
+    assert store.replay_windows([7]) == [moved]
+    store.write(batch((7, GLUCOSE, 1, T0, 100.0)), [StoredWindow(7, 1, 10, 3)], [moved])
+    assert len(store.latest([7])) == 1
 
 
 def test_a_reading_sent_twice_is_stored_once_and_called_new_once(store):
