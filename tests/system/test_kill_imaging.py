@@ -18,7 +18,7 @@ from tests.system.conftest import ROOT, eventually, free_port, isolated_environm
 from tests.system.imaging_helper import SLICES
 from twin.embedded import start_valkey
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 
 class Hospital:
@@ -92,7 +92,7 @@ def quickly(condition: Callable[[], object], timeout_s: float, what: str) -> Non
 
 def test_agent_killed_in_the_middle_of_an_upload_goes_on_where_it_was(hospital: Hospital) -> None:
     agent = hospital.agent()
-    quickly(lambda: len(hospital.files("incoming", "*.piece")) >= 2, 120, f"two pieces arrived\n{hospital.logs()}")
+    quickly(lambda: len(hospital.files("incoming", "*.piece")) >= 2, 180, f"two pieces arrived\n{hospital.logs()}")
     agent.kill()
     agent.wait()
     before = {path.name: path.stat().st_mtime_ns for path in hospital.files("incoming", "*.piece")}
@@ -109,7 +109,7 @@ def test_agent_killed_in_the_middle_of_an_upload_goes_on_where_it_was(hospital: 
 
 def test_worker_killed_in_the_middle_of_its_task_is_replaced(hospital: Hospital) -> None:
     worker = hospital.worker()
-    quickly(lambda: hospital.files("archive", "*.npy"), 120, f"the study is being opened\n{hospital.logs()}")
+    quickly(lambda: hospital.files("archive", "*.npy"), 180, f"the study is being opened\n{hospital.logs()}")
     worker.kill()
     worker.wait()
     assert len(hospital.files("archive", "*.npy")) < SLICES, "the worker was killed too late to prove anything"
