@@ -15,6 +15,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 RESTART_AFTER_S = 1.0
+RESTART_NEEDS_MB = 16
 GIVE_UP_AFTER = 5  # restarts of one child within a minute
 
 
@@ -66,7 +67,7 @@ class Launcher:
         self._children: list[Child] = []
         self._log_folder = log_folder
         self._say = say
-        self._stopping = False
+        self._stopping = self._waiting_for_room = False
 
     def add(self, child: Child) -> None:
         """Start `child` and look after it from now on."""
@@ -96,6 +97,8 @@ class Launcher:
                 self._say(f"{child.name} ended with an error: see {self._log_folder / child.name}.log")
             child.process = None
             return
+        if self._disk_is_full():
+            return
         now = time.monotonic()
         if child.crashed_too_often(now):
             raise LaunchRefused(f"{child.name} keeps stopping: see {self._log_folder / child.name}.log.")
@@ -104,6 +107,16 @@ class Launcher:
         self._say(f"{child.name} stopped (exit {child.process.returncode}); starting it again.")
         _signal_group(child.process.pid, signal.SIGKILL)  # what it started must not outlive it beside its successor
         child.start(self._log_folder)
+
+    def _disk_is_full(self) -> bool:
+        """Tell whether nothing should be started now. What died of a full disk comes back when there is room again."""
+        full = free_mb(self._log_folder) < RESTART_NEEDS_MB
+        if full and not self._waiting_for_room:
+            self._say("The disk is full: what stopped is started again when there is room.")
+            for child in self._children:
+                del child.started[:-1]  # these deaths say nothing about the child
+        self._waiting_for_room = full
+        return full
 
     def stop(self, patience_s: float = 10.0) -> None:
         """Stop every child and what it started: SIGTERM in reverse order, SIGKILL for those that do not listen."""
@@ -140,15 +153,18 @@ def require_free_port(host: str, port: int) -> None:
             ) from error
 
 
+def free_mb(folder: Path) -> int:
+    """Return how much may still be written there, in megabytes. Raises OSError."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize // 1_000_000
+
+
 def require_disk(folder: Path, needed_mb: int) -> None:
     """Raise LaunchRefused when the folder cannot be made or its disk has too little room."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stat = os.statvfs(folder)
+        free = free_mb(folder)
     except OSError as error:
         raise LaunchRefused(f"Cannot use {folder}: {error.strerror}. Set MEDTWIN_HOME to a folder you own.") from error
-    free_mb = stat.f_bavail * stat.f_frsize // 1_000_000
-    if free_mb < needed_mb:
-        raise LaunchRefused(
-            f"The disk is nearly full: {folder} has {free_mb} MB free and the ward needs {needed_mb} MB."
-        )
+    if free < needed_mb:
+        raise LaunchRefused(f"The disk is nearly full: {folder} has {free} MB free and the ward needs {needed_mb} MB.")

@@ -95,6 +95,29 @@ def test_what_a_killed_child_had_started_does_not_live_on_beside_its_successor(t
     launcher.stop()
 
 
+def test_what_died_of_a_full_disk_comes_back_when_there_is_room(tmp_path: Path, monkeypatch) -> None:
+    from twin import launcher as module
+
+    said: list[str] = []
+    launcher = Launcher(tmp_path, said.append)
+    child = Child("dies", [sys.executable, "-c", ""])
+    launcher.add(child)
+    assert child.process
+    child.process.wait()
+    child.started = [time.monotonic()] * (module.GIVE_UP_AFTER + 1)  # so that it would be given up
+    monkeypatch.setattr(module, "free_mb", lambda _: 0)
+    first = child.process
+    for _ in range(3):
+        launcher._revive(child)
+    assert child.process is first
+    assert len(said) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "RESTART_AFTER_S", 0.0)
+    launcher._revive(child)
+    assert child.process is not first
+    launcher.stop()
+
+
 def test_a_child_outlives_no_launcher_that_was_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from twin.launcher import Child, Launcher\n"
