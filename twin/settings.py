@@ -44,8 +44,8 @@ def _postgres(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        # Under ASGI a connection belongs to a request's own thread: kept ones pile up until the server has no more.
+        "CONN_MAX_AGE": 0,
     }
 
 
