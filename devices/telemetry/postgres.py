@@ -1,4 +1,8 @@
-"""Telemetry in PostgreSQL: binary COPY of a group to a staging table, then one INSERT that ignores what is there."""
+"""Telemetry in PostgreSQL: a group is inserted as if all of it were new, and only where it is not, row by row.
+
+Round trips are what a commit waits for: each wakes the server and then this thread, and on a busy machine both wait
+their turn. A small group therefore travels as one pipeline, from `begin` to `commit`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,18 @@ from typing import Any
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg.pq import TransactionStatus
 
 from devices.errors import StoreUnavailable, WindowsMoved
-from devices.telemetry.batch import BUCKET_S, ReadingBatch, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry.batch import BUCKET_S, ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry.pgbinary import Array, bigints, copy_bytes, floats, register
 from devices.telemetry.pool import Pool
+from devices.telemetry.spans import SpanBook
 from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+Windows = Sequence[StoredWindow]
 COLUMNS = "device, seq, metric, t, value, received"
 SCHEMA_LOCK = 0x6D656474  # two processes that start at once must not both create the tables
 
@@ -42,18 +51,15 @@ create index if not exists waveform_by_time on waveform(t0);
 create table if not exists replay(
   device bigint primary key, epoch bigint not null, high bigint not null, bitmap bigint not null);
 """
-STAGING = """create temporary table if not exists reading_staged(
-  device bigint, seq bigint, metric bigint, t double precision, value double precision, received double precision)
-  on commit delete rows"""
-TAKE_STAGED = f"insert into reading({COLUMNS}) select {COLUMNS} from reading_staged on conflict do nothing"  # noqa: S608
-
-# Emptying the staging table costs more than a small group does, so that these come as arrays.
-FEW_ROWS = 1000
-INSERT_FEW = f"""insert into reading({COLUMNS}) select *, %b::float8
-from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[]) on conflict do nothing"""  # noqa: S608
+# Nearly always every reading is new, and then a plain insert is the cheapest; where one is not, it fails as a whole.
+INSERT_NEW = f"""insert into reading({COLUMNS}) select *, %b::float8
+from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[])"""  # noqa: S608
+INSERT_UNSEEN = f"{INSERT_NEW} on conflict do nothing returning device, seq"
+COPY_NEW = f"copy reading({COLUMNS}) from stdin (format binary)"
+FEW_ROWS = 1000  # COPY needs two more round trips, but costs the server half as much per row
 
 # The newest by (t, seq) wins: the same join as in memory, so that late data never replaces what is newer.
-UPSERT_LATEST = """insert into latest(device, metric, seq, t, value, received)
+UPSERT_LATEST = """insert into latest(device, seq, metric, t, value, received)
 select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[], %b::float8[])
 on conflict(device, metric)
 do update set t=excluded.t, seq=excluded.seq, value=excluded.value, received=excluded.received
@@ -68,38 +74,15 @@ UPSERT_REPLAY = """insert into replay(device, epoch, high, bitmap)
 select * from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[])
 on conflict(device) do update set epoch=excluded.epoch, high=excluded.high, bitmap=excluded.bitmap"""
 SELECT_REPLAY = "select device, epoch, high, bitmap from replay where device = any(%s::bigint[])"
-LOCK_REPLAY = f"{SELECT_REPLAY} order by device for update"
+# Fails, and the transaction with it, unless exactly the known windows are stored; holds them until the commit.
+CHECK_REPLAY = """select 1 / (count(*) = cardinality(%b::bigint[]) and count(*) = count(same))::int from (
+select nullif((stored.epoch, stored.high, stored.bitmap) = (known.epoch, known.high, known.bitmap), false) as same
+from replay as stored
+left join unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]) as known(device, epoch, high, bitmap)
+on known.device = stored.device where stored.device = any(%b::bigint[])
+order by stored.device for update of stored) as held"""
 INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples)
 values(%s,%s,%s,%s,%s,%s,%s) on conflict do nothing"""
-
-# PostgreSQL's binary COPY format: a header, then per row the number of columns and each column's length and bytes.
-COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-COPY_TAIL = b"\xff\xff"
-COPY_ROW = np.dtype(
-    [("columns", ">i2")]
-    + [
-        part
-        for name, kind in (
-            ("device", ">i8"),
-            ("seq", ">i8"),
-            ("metric", ">i8"),
-            ("t", ">f8"),
-            ("value", ">f8"),
-            ("received", ">f8"),
-        )
-        for part in ((f"{name}_bytes", ">i4"), (name, kind))
-    ]
-)
-
-
-def copy_bytes(readings: NDArray[np.void], received: float) -> bytes:
-    """Return the group in binary COPY format without making a Python object per reading."""
-    rows = np.empty(len(readings), COPY_ROW)
-    rows["columns"] = 6
-    for name in ("device", "seq", "metric", "t", "value", "received"):
-        rows[f"{name}_bytes"] = 8
-        rows[name] = received if name == "received" else readings[name]
-    return COPY_HEAD + rows.tobytes() + COPY_TAIL
 
 
 class PostgresStore:
@@ -111,58 +94,69 @@ class PostgresStore:
         self._writer: Connection | None = None
         self._schema_ready = False
         self._readers: Pool[Connection] = Pool(self._connect)
+        self._spans = SpanBook()
 
-    def write(
-        self, batch: ReadingBatch, windows: Sequence[StoredWindow] = (), known: Sequence[StoredWindow] | None = None
-    ) -> Written:
+    def write(self, batch: ReadingBatch, windows: Windows = (), known: Windows | None = None) -> Written:
         """Commit a group in one durable transaction and tell which rows were new; see `TelemetryStore.write`."""
         with self._lock, self._named_errors():
             db = self._writing()
-            with db.transaction():
-                self._check(db, windows, known)
-                if self._insert(db, batch).rowcount != len(batch.readings):
-                    raise psycopg.Rollback
-                return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
-            with db.transaction():  # rare: something was sent twice, so ask for each row
-                self._check(db, windows, known)
-                inserted = self._insert(db, batch, " returning device, seq").fetchall()
-                new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted))
-                stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
-                return Written(new, self._write_rest(db, stored, windows))
+            try:
+                return self._write_new(db, batch, windows, known)
+            except psycopg.errors.UniqueViolation:  # rare: something was sent twice, so ask for each row
+                db.rollback()
+                return self._write_unseen(db, batch, windows, known)
+            except psycopg.errors.DivisionByZero as error:
+                raise WindowsMoved from error
+            finally:
+                if db.info.transaction_status is not TransactionStatus.IDLE:
+                    db.close()  # whatever it is in the middle of must not be committed with the next group
 
-    @staticmethod
-    def _check(db: Connection, windows: Sequence[StoredWindow], known: Sequence[StoredWindow] | None) -> None:
-        """Keep other processes from moving these windows until the commit; raise WindowsMoved when one already did."""
-        if known is not None and windows:
-            rows = db.execute(LOCK_REPLAY, ([window.device for window in windows],)).fetchall()
-            if set(rows) != set(known):
-                raise WindowsMoved
+    def _write_new(self, db: Connection, batch: ReadingBatch, windows: Windows, known: Windows | None) -> Written:
+        """Store readings that are all new. A small group is one round trip: each one more waits for its turn twice.
 
-    @staticmethod
-    def _insert(db: Connection, batch: ReadingBatch, returning: str = "") -> psycopg.Cursor[tuple[Any, ...]]:
-        readings = batch.readings
-        if len(readings) <= FEW_ROWS:
-            columns = [readings[name].tolist() for name in ("device", "seq", "metric", "t", "value")]
-            return db.execute(INSERT_FEW + returning, (batch.received_at, *columns))
-        with db.cursor().copy("copy reading_staged from stdin (format binary)") as copy:
-            copy.write(copy_bytes(readings, batch.received_at))
-        return db.execute(TAKE_STAGED + returning)
+        Raises UniqueViolation when a reading is there already, DivisionByZero when a window moved: nothing is stored.
+        """
+        readings, many = batch.readings, len(batch.readings) > FEW_ROWS
+        if many:
+            db.execute("begin")
+            with db.cursor().copy(COPY_NEW) as copy:
+                copy.write(copy_bytes(readings, batch.received_at))
+        with db.pipeline():
+            if not many:
+                db.execute("begin")
+                _insert(db, INSERT_NEW, batch)
+            spans, blocks = self._write_rest(db, batch, windows, known)
+            db.execute("commit")
+        self._spans.remember(spans)
+        return Written(np.ones(len(readings), np.bool_), _inserted(blocks))
 
-    @staticmethod
-    def _write_rest(db: Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:
+    def _write_unseen(self, db: Connection, batch: ReadingBatch, windows: Windows, known: Windows | None) -> Written:
+        """Store those readings that are not there yet."""
+        with db.transaction():
+            inserted = _insert(db, INSERT_UNSEEN, batch)
+            new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted.fetchall()))
+            stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
+            spans, blocks = self._write_rest(db, stored, windows, known)
+        self._spans.remember(spans)
+        return Written(new, _inserted(blocks))
+
+    def _write_rest(
+        self, db: Connection, batch: ReadingBatch, windows: Windows, known: Windows | None
+    ) -> tuple[list[Span], list[Cursor]]:
+        """Write what goes with the readings; return the spans stored, and the cursor of each waveform block."""
         tops = newest(batch.readings)
         if len(tops):
-            columns = [tops[name].tolist() for name in ("device", "metric", "seq", "t", "value")]
-            db.execute(UPSERT_LATEST, (*columns, [batch.received_at] * len(tops)))
-            db.execute(UPSERT_SPAN, [list(column) for column in zip(*spans_of(batch.readings), strict=True)])
+            db.execute(UPSERT_LATEST, (*_columns(tops), floats(np.full(len(tops), batch.received_at))))
+        spans = self._spans.missing(spans_of(batch.readings))
+        if spans:
+            db.execute(UPSERT_SPAN, _transposed(spans, 4))
         if windows:
-            db.execute(UPSERT_REPLAY, [list(column) for column in zip(*windows, strict=True)])
-        new = np.zeros(len(batch.waveforms), np.bool_)
-        for row, block in enumerate(batch.waveforms):
-            values = (block.device, block.seq, block.metric, block.t0, block.period_s, block.scale)
-            samples = block.samples.astype("<i2").tobytes()
-            new[row] = db.execute(INSERT_WAVEFORM, (*values, samples)).rowcount == 1
-        return new
+            moved = _transposed(windows, 4)
+            if known is not None:
+                before = _transposed(known, 4)
+                db.execute(CHECK_REPLAY, (before[0], *before, moved[0]))
+            db.execute(UPSERT_REPLAY, moved)
+        return spans, [db.execute(INSERT_WAVEFORM, _block_values(block)) for block in batch.waveforms]
 
     def latest(self, device_ids: Iterable[int]) -> list[Reading]:
         """Return the newest reading, by (t, seq), of every metric of the devices."""
@@ -239,7 +233,7 @@ class PostgresStore:
     def _writing(self) -> Connection:
         if self._writer is None or self._writer.closed or self._writer.broken:
             self._writer = self._connect()
-            self._writer.execute(STAGING)
+            register(self._writer)
         return self._writer
 
     def _connect(self) -> Connection:
@@ -259,3 +253,28 @@ class PostgresStore:
             if self._writer is not None and self._writer.broken:
                 self._writer.close()
             raise StoreUnavailable(f"The telemetry store did not answer: {type(error).__name__}.") from error
+
+
+def _insert(db: Connection, query: str, batch: ReadingBatch) -> Cursor:
+    return db.execute(query, (batch.received_at, *_columns(batch.readings)))
+
+
+def _columns(readings: NDArray[np.void]) -> list[Array]:
+    whole: list[Array] = [bigints(readings[name]) for name in ("device", "seq", "metric")]
+    return [*whole, floats(readings["t"]), floats(readings["value"])]
+
+
+def _transposed(rows: Sequence[tuple[int, ...]], width: int) -> list[Array]:
+    """Return rows of whole numbers as `width` columns."""
+    table = np.array(rows, np.int64).reshape(-1, width)
+    return [bigints(column) for column in table.T]
+
+
+def _block_values(block: Waveform) -> tuple[object, ...]:
+    samples = block.samples.astype("<i2").tobytes()
+    return (block.device, block.seq, block.metric, block.t0, block.period_s, block.scale, samples)
+
+
+def _inserted(cursors: Sequence[Cursor]) -> NDArray[np.bool_]:
+    """Tell which of the finished INSERTs of one row found its place free."""
+    return np.array([cursor.rowcount == 1 for cursor in cursors], np.bool_)

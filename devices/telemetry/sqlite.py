@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.errors import StoreUnavailable, WindowsMoved
-from devices.telemetry.batch import BUCKET_S, ReadingBatch, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry.batch import BUCKET_S, ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.pool import Pool
+from devices.telemetry.spans import SpanBook
 from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
 
 # One multi-row INSERT is one sqlite3_step: the interpreter lock is dropped once per statement instead of once per row.
-ROWS_PER_STATEMENT = 200
+ROWS_PER_STATEMENT = 50
 CACHE_KIB = 16 * 1024
 COLUMNS = "device, seq, metric, t, value, received"
 
@@ -75,7 +76,7 @@ def _insert(rows: int, returning: bool = False) -> str:
 
 
 def _statements(readings: NDArray[np.void], received: float) -> Iterator[tuple[int, list[float]]]:
-    """Cut the group into few statement shapes (200, 20 and 1 rows), so that prepared statements are reused."""
+    """Cut the group into few statement shapes (50, 20 and 1 rows), so that prepared statements are reused."""
     flat: list[float] = [0] * (5 * len(readings))
     for place, name in enumerate(
         ("device", "metric", "seq", "t", "value")
@@ -96,6 +97,7 @@ class SqliteStore:
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._readers = Pool(self._connect)
+        self._spans = SpanBook()
 
     def write(
         self, batch: ReadingBatch, windows: Sequence[StoredWindow] = (), known: Sequence[StoredWindow] | None = None
@@ -109,8 +111,12 @@ class SqliteStore:
                     db.execute(_insert(rows), values)
                 all_new = db.total_changes - before == len(batch.readings)
                 if all_new:
-                    return Written(np.ones(len(batch.readings), np.bool_), self._write_rest(db, batch, windows))
-                db.rollback()
+                    spans, blocks = self._write_rest(db, batch, windows)
+                else:
+                    db.rollback()
+            if all_new:
+                self._spans.remember(spans)
+                return Written(np.ones(len(batch.readings), np.bool_), blocks)
             with self._transaction() as db:  # rare: something was sent twice, so ask for each row
                 self._check(db, windows, known)
                 inserted: list[tuple[int, int]] = []
@@ -118,7 +124,9 @@ class SqliteStore:
                     inserted += db.execute(_insert(rows, returning=True), values).fetchall()
                 new = first_seen(batch.readings, inserted)
                 stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
-                return Written(new, self._write_rest(db, stored, windows))
+                spans, blocks = self._write_rest(db, stored, windows)
+            self._spans.remember(spans)
+            return Written(new, blocks)
 
     @staticmethod
     def _check(db: sqlite3.Connection, windows: Sequence[StoredWindow], known: Sequence[StoredWindow] | None) -> None:
@@ -128,17 +136,20 @@ class SqliteStore:
             if set(db.execute(SELECT_REPLAY, (devices,))) != set(known):
                 raise WindowsMoved
 
-    @staticmethod
-    def _write_rest(db: sqlite3.Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]) -> NDArray[np.bool_]:
+    def _write_rest(
+        self, db: sqlite3.Connection, batch: ReadingBatch, windows: Sequence[StoredWindow]
+    ) -> tuple[list[Span], NDArray[np.bool_]]:
+        """Write what goes with the readings; return the spans stored and which waveform blocks were new."""
         db.executemany(UPSERT_LATEST, [(*row, batch.received_at) for row in newest(batch.readings).tolist()])
-        db.executemany(UPSERT_SPAN, spans_of(batch.readings))
+        spans = self._spans.missing(spans_of(batch.readings))
+        db.executemany(UPSERT_SPAN, spans)
         db.executemany(UPSERT_REPLAY, windows)
         new = np.zeros(len(batch.waveforms), np.bool_)
         for row, block in enumerate(batch.waveforms):
             values = (block.device, block.seq, block.metric, block.t0, block.period_s, block.scale)
             samples = block.samples.astype("<i2").tobytes()
             new[row] = db.execute(INSERT_WAVEFORM, (*values, samples)).rowcount == 1
-        return new
+        return spans, new
 
     def latest(self, device_ids: Iterable[int]) -> list[Reading]:
         """Return the newest reading, by (t, seq), of every metric of the devices."""
