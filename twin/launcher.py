@@ -23,7 +23,7 @@ class LaunchRefused(SystemExit):
     """The start is not possible; the message is the one sentence shown."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to end this child when the launcher dies, even by kill -9."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -51,7 +51,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops the rest in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.started.append(time.monotonic())
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import claim_redis
+from twin.launcher import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -82,7 +83,14 @@ def running_ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWa
     environment = isolated_environment(home, "ward")
     port = free_port()
     command = [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(port), "--patients", str(PATIENTS)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=die_with_parent,  # a test run that is killed must not leave a ward behind
+    )
     password = ""
     try:
         assert process.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from compliance.views.access import patient_or_404, require
+from twin.selectors.observed import GlucoseMissing, observe
 from twin.services.whatif import compare
 from twin.whatif.futures import MEMBERS
 from twin.whatif.scenario import HORIZON_MIN, KNOBS, ScenarioRefused, scenario_from
@@ -24,6 +26,10 @@ def what_if(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     require(request, MAY)
     patient = patient_or_404(request, patient_id, MAY)
     context = {"patient": patient, "knobs": KNOBS, "hours": HORIZON_MIN // 60, "members": MEMBERS}
+    try:
+        observe(patient, time.time())
+    except GlucoseMissing as missing:  # nothing to fork: say so instead of drawing sliders that cannot answer
+        context["missing"] = missing.message
     return render(request, "twin/whatif.html", context)
 
 

@@ -45,7 +45,7 @@ def test_anonymous_people_are_sent_to_sign_in(client, patient):
         assert client.get(reverse(name, args=[patient.pk])).status_code == 302
 
 
-def test_the_page_says_simulated_again_and_again_and_offers_every_knob(client, cast, patient):
+def test_the_page_says_simulated_again_and_again_and_offers_every_knob(client, cast, patient, living):
     client.force_login(cast["trainer"], backend=BACKEND)
     text = client.get(reverse("twin:what_if", args=[patient.pk])).content.decode()
     assert text.count(">simulated<") >= 4
@@ -84,6 +84,14 @@ def test_without_a_sensor_the_reason_is_said(ask, worn):
     answer = ask({})
     assert answer.status_code == 409
     assert answer.json()["error"] == "glucose_missing"
+
+
+def test_without_a_sensor_the_page_says_so_instead_of_showing_sliders(client, cast, patient, worn):
+    client.force_login(cast["trainer"], backend="allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get(f"/patients/{patient.pk}/what-if/").content.decode()
+    assert "No glucose has been measured in the last hours" in page
+    assert 'type="range"' not in page
+    assert "whatif.js" not in page
 
 
 def test_an_old_value_is_no_present(ask, measure):
