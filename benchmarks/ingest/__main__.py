@@ -2,239 +2,59 @@
 
 Three processes on loopback: the server (the real ASGI application under Daphne: frames are opened, judged, checked
 against the alarm limits, committed, merged into twin state and published), a broker, and the load (100 gateways of 5
-devices, 4 frames of 20 readings outstanding each). The limits are measured in the same run, under the same server: a
-null writer that opens and acknowledges frames and writes nothing, and a bare WebSocket echo.
+devices, 4 frames of 20 readings outstanding each). What the server could do at most is measured in the same run, under
+the same server, by two null writers that write nothing and by a bare WebSocket echo; see `benchmarks.ingest.limits`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from benchmarks.ingest.processes import (
+    DEVICES_EACH,
+    GATEWAYS,
+    IDLE_GATEWAYS,
+    TWINS,
+    Bench,
+    Load,
+    Server,
+    postgres_schema,
+)
 from compliance.measuring import Absent, Report, main
 
-GATEWAYS, DEVICES_EACH = 100, 5
-IDLE_GATEWAYS, TWINS, STUCK_VIEWERS = 1000, 10_000, 20
-PACED_RATE, PACED_FRAMES = 20_000, 25
+STUCK_VIEWERS = 20
+PACED_RATE, PACED_S, QUICK_PACED_S = 20_000, 2.5, 1.5
+FRAMES, QUICK_FRAMES = 600, 40
+READINGS = 20
 ROUNDS = 3
-DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
-ROOT = Path(__file__).resolve().parents[2]
+LIMITS = {"echo": "/echo/", "ack_only": "/ack/", "null_writer": "/null/"}
+NOTES = (
+    f"Rates are the best and paced delays the median of {ROUNDS} rounds, the first half second of a paced one apart.",
+    f"{GATEWAYS} gateways x {DEVICES_EACH} devices, 4 frames of 20 readings outstanding each; the load runs beside.",
+    "null_writer opens, decodes and acknowledges frames, and writes nothing: what storing is compared with.",
+    "ack_only acknowledges frames without opening them: the gateway's socket and the queue alone. No bar is set on it.",
+    "paced_null_writer has no database behind it: its p99 is what the machine's other work costs any answer.",
+)
 
 
-class Bench:
-    """A registry in a folder of its own, and the processes of the benchmark."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.phase = home, 0
-        self.gateways: list[dict[str, Any]] = []
-        self.idle: list[dict[str, Any]] = []
-        self.twins: list[dict[str, Any]] = []
-
-    def prepare(self) -> None:
-        """Migrate and register; Django is set up in this process."""
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0, interactive=False)
-        from compliance.models import Ward
-
-        self.ward = Ward.objects.create(name="Bench")
-        self.gateways = self._register("busy", GATEWAYS, DEVICES_EACH)
-        self.idle = self._register("idle", IDLE_GATEWAYS, 0)
-
-    def register_twins(self) -> None:
-        """Register 10,000 patients with a monitor each, under ten gateways."""
-        self.twins = self._register("twin", 10, TWINS // 10)
-
-    def _register(self, name: str, count: int, devices_each: int) -> list[dict[str, Any]]:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from django.conf import settings
-
-        from compliance.models import Patient
-        from compliance.secretbox import SecretBox
-        from devices.models import Device, Gateway
-
-        box = SecretBox(settings.FIELD_KEY, "device-key")
-        keys = [Ed25519PrivateKey.generate() for _ in range(count)]
-        gateways = Gateway.objects.bulk_create(
-            Gateway(name=f"{name}-{i}", ward=self.ward, public_key=key.public_key().public_bytes_raw())
-            for i, key in enumerate(keys)
-        )
-        people = Patient.objects.bulk_create(
-            Patient(
-                medical_record_number=f"{name}-{i}",
-                given_name="A",
-                family_name="B",
-                birth_date="1960-01-01",
-                ward=self.ward,
-            )
-            for i in range(count * devices_each)
-        )
-        frame_keys = [os.urandom(16) for _ in people]
-        devices = Device.objects.bulk_create(
-            Device(
-                serial=f"{name}-{i}",
-                kind="vital_signs_monitor",
-                label="Monitor",
-                gateway=gateways[i // devices_each],
-                patient=patient,
-                key_sealed=box.seal(frame_keys[i]),
-            )
-            for i, patient in enumerate(people)
-        )
-        described = [{"id": d.pk, "key": frame_keys[i].hex()} for i, d in enumerate(devices)]
-        return [
-            {
-                "id": gateway.pk,
-                "key": keys[i].private_bytes_raw().hex(),
-                "devices": described[i * devices_each : (i + 1) * devices_each],
-            }
-            for i, gateway in enumerate(gateways)
-        ]
-
-    @contextmanager
-    def server(self, application: str, **environment: str) -> Iterator[Server]:
-        """Run an application under Daphne until the block ends."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        endpoint = f"tcp:port={port}:interface=127.0.0.1:backlog=2048"
-        command = [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
-        log = (self.home / "server.log").open("ab")
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
-        log.close()
-        try:
-            _wait_for_port(port, process, self.home / "server.log")
-            yield Server(self, process, port)
-        finally:
-            process.terminate()
-            process.wait(20)
+def best(load: Load, frames: int) -> dict[str, float]:
+    """Return the fastest of three rounds: on a shared machine the slower ones measure the neighbours."""
+    load.play(frames // 3)  # fill caches, prepare statements
+    return max((load.play(frames) for _ in range(ROUNDS)), key=lambda found: found["rate"])
 
 
-class Server:
-    """A running server and what the operating system says of it."""
-
-    def __init__(self, bench: Bench, process: subprocess.Popen[bytes], port: int) -> None:
-        self.bench, self.process, self.port = bench, process, port
-
-    def cpu_s(self) -> float:
-        """Return the processor time used so far, s."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_kib(self) -> int:
-        """Return the resident memory, KiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
-
-    @contextmanager
-    def load(self, gateways: list[dict[str, Any]], *, echo: bool = False) -> Iterator[Load]:
-        """Start the load's process and yield it once all its gateways are connected."""
-        self.bench.phase += 1
-        plan = {"port": self.port, "gateways": gateways, "echo": echo, "base": self.bench.phase * 10_000_000}
-        path, log = self.bench.home / "plan.json", self.bench.home / "load.log"
-        path.write_text(json.dumps(plan))
-        command = [sys.executable, "-m", "benchmarks.ingest.load", str(path)]
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        try:
-            load = Load(self, process, log)
-            load.expect("connected")
-            yield load
-        finally:
-            process.kill()
-            process.communicate()
-
-
-class Load:
-    """A running load; each `play` is one round."""
-
-    def __init__(self, server: Server, process: subprocess.Popen[str], log: Path) -> None:
-        self.server, self.process, self.log = server, process, log
-
-    def say(self, line: str) -> None:
-        """Send the load a line."""
-        if self.process.stdin is not None:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-
-    def hear(self) -> str:
-        """Return the load's next line."""
-        return self.process.stdout.readline().strip() if self.process.stdout is not None else ""
-
-    def expect(self, line: str) -> None:
-        """Raise Absent with the load's last words unless it says `line`."""
-        if self.hear() != line:
-            raise Absent(f"a load that runs: {self.log.read_text()[-400:]}")
-
-    def play(self, frames: int, rate: int = 0) -> dict[str, float]:
-        """Send `frames` frames from each gateway; return the round's figures and the server's processor time."""
-        self.say(f"{frames} {rate}")
-        self.expect("ready")
-        before = self.server.cpu_s()
-        self.say("go")
-        figures: dict[str, float] = json.loads(self.hear() or "{}")
-        if not figures:
-            self.expect("figures")
-        figures["cpu_us"] = (self.server.cpu_s() - before) / figures["readings"] * 1e6
-        return figures
-
-    def best(self, frames: int) -> dict[str, float]:
-        """Return the fastest of three rounds: on a shared machine the slower ones measure the neighbours."""
-        self.play(frames // 3)  # fill caches, prepare statements
-        return max((self.play(frames) for _ in range(ROUNDS)), key=lambda found: found["rate"])
-
-    def paced(self) -> dict[str, float]:
-        """Return the median of three rounds at 20,000 readings a second."""
-        rounds = [self.play(PACED_FRAMES, PACED_RATE) for _ in range(ROUNDS)]
-        return sorted(rounds, key=lambda found: found["p99_ms"])[ROUNDS // 2]
-
-
-def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise Absent(f"a server that starts: {log.read_text()[-400:]}")
-
-
-@contextmanager
-def postgres_schema() -> Iterator[str]:
-    """Yield a URL whose tables go into a schema of their own. Raises Absent where PostgreSQL is not reachable."""
-    import psycopg
-
-    urls = (os.environ.get("BENCH_POSTGRES_URL"), os.environ.get("DATABASE_URL"), DEFAULT_POSTGRES)
-    url = next(url for url in urls if url and url.startswith("postgres"))
-    schema = f"bench_{os.getpid()}"
-    try:
-        database = psycopg.connect(url, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        raise Absent("PostgreSQL (BENCH_POSTGRES_URL)") from error
-    with database:
-        database.execute(f"create schema {schema}")
-        try:
-            yield f"{url}?options=-csearch_path%3D{schema}"
-        finally:
-            database.execute(f"drop schema {schema} cascade")
+def paced(load: Load, quick: bool) -> dict[str, float]:
+    """Return the median of three rounds at 20,000 readings a second."""
+    frames = round((QUICK_PACED_S if quick else PACED_S) * PACED_RATE / READINGS / GATEWAYS)
+    rounds = [load.play(frames, PACED_RATE) for _ in range(ROUNDS)]
+    return sorted(rounds, key=lambda found: found["p99_ms"])[ROUNDS // 2]
 
 
 def keep(report: Report, name: str, figures: dict[str, float]) -> None:
@@ -245,20 +65,41 @@ def keep(report: Report, name: str, figures: dict[str, float]) -> None:
     report.figure(f"{name}_cpu_us_per_reading", round(figures["cpu_us"], 2))
 
 
+def measure_limits(report: Report, bench: Bench, frames: int) -> dict[str, float]:
+    """Measure what does less than the real path, all in one server; return the readings a second of each."""
+    rates = {}
+    with bench.server("benchmarks.ingest.limits:application") as server:
+        for name, path in LIMITS.items():
+            with server.load(bench.gateways, path) as load:
+                full = best(load, frames)
+                if name == "null_writer":
+                    keep(report, "paced_null_writer", paced(load, report.quick))
+            keep(report, name, full)
+            rates[name] = full["rate"]
+    return rates
+
+
 def measure_engine(report: Report, bench: Bench, name: str, url: str, frames: int) -> float:
     """Measure the real path on one engine and return its readings a second."""
     with bench.server("twin.asgi:application", TELEMETRY_URL=url) as server:
         with server.load(bench.gateways) as load:
-            full = load.best(frames)
-            paced = load.paced()
+            full = best(load, frames)
+            slow = paced(load, report.quick)
         keep(report, name, full)
         report.figure(f"{name}_resident_mib", server.resident_kib() // 1024)
-        keep(report, f"{name}_paced", paced)
-        report.bar(f"{name}_paced_p99_ms", paced["p99_ms"], "<", 30)
-        report.bar(f"{name}_refused_frames", full["nacks"] + paced["nacks"], "==", 0)
+        keep(report, f"{name}_paced", slow)
+        report.bar(f"{name}_paced_p99_ms", slow["p99_ms"], "<", 30)
+        report.bar(f"{name}_refused_frames", full["nacks"] + slow["nacks"], "==", 0)
         if name == "sqlite":
             measure_memory(report, bench, server)
         return full["rate"]
+
+
+def compare(report: Report, name: str, rate: float, limits: dict[str, float], bar: float) -> None:
+    """Keep how an engine's rate compares with the limits of the same run."""
+    report.bar(f"{name}_ratio_to_null", rate / limits["null_writer"], ">=", bar)
+    report.figure(f"{name}_ratio_to_ack_only", round(rate / limits["ack_only"], 3))
+    report.figure(f"{name}_ratio_to_echo", round(rate / limits["echo"], 3))
 
 
 def measure_memory(report: Report, bench: Bench, server: Server) -> None:
@@ -286,10 +127,9 @@ def measure_memory(report: Report, bench: Bench, server: Server) -> None:
     report.bar("ten_thousand_twins_mib", server.resident_kib() / 1024, "<", 1024)
 
 
-def measure(report: Report, options: argparse.Namespace) -> None:
-    """Run everything."""
-    frames = 40 if options.quick else 600
-    home = Path(tempfile.mkdtemp(prefix="medtwin-bench-"))
+@contextmanager
+def house(home: Path) -> Iterator[Bench]:
+    """Yield a registry in a folder of its own, with a broker beside it."""
     for name in ("DATABASE_URL", "REDIS_URL", "TELEMETRY_URL"):
         if name == "DATABASE_URL" and os.environ.get(name):
             os.environ.setdefault("BENCH_POSTGRES_URL", os.environ[name])
@@ -303,29 +143,29 @@ def measure(report: Report, options: argparse.Namespace) -> None:
 
     broker = start_valkey(settings.VALKEY_SOCKET, home / "valkey")
     try:
-        with bench.server("benchmarks.ingest.limits:echo") as server, server.load(bench.gateways, echo=True) as load:
-            echo = load.best(frames)
-        keep(report, "echo", echo)
-        with bench.server("benchmarks.ingest.limits:null_writer") as server, server.load(bench.gateways) as load:
-            null = load.best(frames)
-        keep(report, "null_writer", null)
-        sqlite = measure_engine(report, bench, "sqlite", f"sqlite:///{home / 'telemetry.sqlite3'}", frames)
-        report.figure("sqlite_to_echo", round(sqlite / echo["rate"], 3))
-        report.bar("sqlite_to_null_writer", sqlite / null["rate"], ">=", 0.30)
-        try:
-            with postgres_schema() as url:
-                postgres = measure_engine(report, bench, "postgres", url, frames)
-            report.figure("postgres_to_echo", round(postgres / echo["rate"], 3))
-            report.bar("postgres_to_null_writer", postgres / null["rate"], ">=", 0.20)
-        except Absent as missing:
-            report.note(f"Not measured: {missing}.")
+        yield bench
     finally:
         broker.terminate()
         broker.wait(10)
         shutil.rmtree(home, ignore_errors=True)
-    report.note(f"Rates are the best and paced delays the median of {ROUNDS} rounds, the first half second apart.")
-    report.note(f"{GATEWAYS} gateways x {DEVICES_EACH} devices, 4 frames of 20 readings outstanding each.")
-    report.note("The null writer opens and acknowledges frames and writes nothing; the load runs beside the server.")
+
+
+def measure(report: Report, options: argparse.Namespace) -> None:
+    """Run everything."""
+    frames = QUICK_FRAMES if options.quick else FRAMES
+    home = Path(tempfile.mkdtemp(prefix="medtwin-bench-"))
+    with house(home) as bench:
+        limits = measure_limits(report, bench, frames)
+        sqlite = measure_engine(report, bench, "sqlite", f"sqlite:///{home / 'telemetry.sqlite3'}", frames)
+        compare(report, "sqlite", sqlite, limits, 0.30)
+        try:
+            with postgres_schema() as url:
+                postgres = measure_engine(report, bench, "postgres", url, frames)
+            compare(report, "postgres", postgres, limits, 0.20)
+        except Absent as missing:
+            report.note(f"Not measured: {missing}.")
+    for sentence in NOTES:
+        report.note(sentence)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""The two limits that `benchmarks.ingest` compares with, as ASGI applications for the same server.
+"""What `benchmarks.ingest` compares with, as one ASGI application for the same server; the path says which.
 
-`null_writer`: the real gateway socket and queue; frames are opened, decoded and acknowledged, and nothing is written:
-they are neither judged nor announced nor stored.
-`echo`: every message goes straight back.
+`/null/`: the real gateway socket and queue; frames are opened, decoded and acknowledged, and nothing is written: they
+are neither judged nor announced nor stored.
+`/ack/`: the same socket and queue; frames are acknowledged without being opened.
+`/echo/`: every message goes straight back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+from functools import cache
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twin.settings")
@@ -16,9 +19,8 @@ import django
 
 django.setup()
 
-from devices import consumers  # noqa: E402
-from devices.services import ingest as module  # noqa: E402
-from devices.services.ingest import Arrival, Ingest  # noqa: E402
+from devices.consumers import GatewaySocket, Receive, Send  # noqa: E402
+from devices.services.ingest import Answers, Arrival, Ingest, claimed  # noqa: E402
 from devices.services.opening import open_frames  # noqa: E402
 
 
@@ -35,17 +37,33 @@ class NullWriter(Ingest):
         self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
 
 
-async def null_writer(scope: dict[str, Any], receive: consumers.Receive, send: consumers.Send) -> None:
-    """The gateway's socket with nothing behind it."""
-    module.Ingest = NullWriter  # type: ignore[misc]
-    await consumers.gateway_socket(scope, receive, send)
+class AckOnly(Ingest):
+    """Acknowledges what comes by what its header claims."""
+
+    def _commit(self, arrivals: list[Arrival]) -> None:
+        answers: Answers = {arrival.link: ([], []) for arrival in arrivals}
+        for arrival in arrivals:
+            answers[arrival.link][0].extend(map(claimed, arrival.frames))
+        self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
 
 
-async def echo(scope: dict[str, Any], receive: consumers.Receive, send: consumers.Send) -> None:
-    """Send every message back."""
+@cache
+def _writer(kind: type[Ingest]) -> Ingest:
+    return kind(asyncio.get_running_loop())
+
+
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Serve one connection by its path."""
     if scope["type"] != "websocket":
         return
     await receive()
     await send({"type": "websocket.accept"})
+    if scope["path"] == "/echo/":
+        await _echo(receive, send)
+    else:
+        await GatewaySocket(receive, send, _writer(NullWriter if scope["path"] == "/null/" else AckOnly)).run()
+
+
+async def _echo(receive: Receive, send: Send) -> None:
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "bytes": event["bytes"]})

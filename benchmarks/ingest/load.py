@@ -67,7 +67,7 @@ class Gateway(asyncio.Protocol):
     """One connection. `waiting` holds what is to be sent; each answer to a frame sends the next one."""
 
     def __init__(self, plan: dict[str, Any], gateway: dict[str, Any]) -> None:
-        self.plan, self.gateway, self.echo = plan, gateway, bool(plan["echo"])
+        self.plan, self.gateway, self.echo = plan, gateway, plan["path"] == "/echo/"
         self.waiting: deque[bytes] = deque()
         self.sent: deque[float] = deque()
         self.due: deque[float] = deque()
@@ -89,7 +89,7 @@ class Gateway(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         self.transport.write(
-            f"GET /ws/gateway/ HTTP/1.1\r\nHost: 127.0.0.1:{self.plan['port']}\r\nUpgrade: websocket\r\n"
+            f"GET {self.plan['path']} HTTP/1.1\r\nHost: 127.0.0.1:{self.plan['port']}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
