@@ -13,6 +13,7 @@ import contextlib
 import gc
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -45,6 +46,9 @@ LAST_SEEN_EVERY_S = 10.0
 RETENTION_EVERY_S = 3600.0
 WAVEFORMS_KEPT_S = 7 * 86_400.0
 MOST_QUEUED_BYTES = 64 * 1024 * 1024  # beyond this, sockets stop reading
+# After each wait for the database the writer needs the interpreter's lock back. With Python's 5 ms it waited that long,
+# several times a commit, whenever another thread of the process had more to compute (the books of energy, a page).
+SWITCH_S = 0.0005
 MOST_FRAMES_A_GROUP = 2000  # keeps a commit, and with it the wait for an answer, short
 
 
@@ -136,6 +140,7 @@ class Ingest:
     def _run(self) -> None:
         self._cipher.warm()
         _spare_the_collector()
+        sys.setswitchinterval(SWITCH_S)
         running = True
         while running:
             arrivals, changes, running = self._take()
