@@ -63,7 +63,7 @@ DATABASES = {"default": _SQLITE if EMBEDDED else _postgres(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Telemetry never shares a SQLite file with the rest: another writer's p99 fell from 86 to 2.4 ms when it moved out.
 TELEMETRY_URL = env.text("TELEMETRY_URL", DATABASE_URL or f"sqlite:///{HOME / 'telemetry.sqlite3'}")
-ENERGY_FLUSH_S = env.integer("MEDTWIN_ENERGY_FLUSH_S", 7, 0, 3600)  # how often energy is written down; 0: never by itself
+ENERGY_FLUSH_S = env.integer("MEDTWIN_ENERGY_FLUSH_S", 7, 0, 3600)  # energy is written this often; 0: only when asked
 
 # --- Broker, live hub, MQTT ------------------------------------------------------------------------------------------
 

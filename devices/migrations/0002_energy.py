@@ -5,34 +5,60 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0001_people'),
-        ('devices', '0001_registry'),
+        ("compliance", "0001_people"),
+        ("devices", "0001_registry"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EnergyUsage',
+            name="EnergyUsage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hop', models.CharField(choices=[('device', 'Device'), ('uplink', 'Uplink')], max_length=8)),
-                ('link', models.CharField(max_length=16)),
-                ('minute', models.DateTimeField(db_index=True)),
-                ('messages', models.PositiveBigIntegerField()),
-                ('readings', models.PositiveBigIntegerField()),
-                ('payload_bytes', models.PositiveBigIntegerField()),
-                ('overhead_bytes', models.PositiveBigIntegerField()),
-                ('radio_j', models.FloatField()),
-                ('cpu_j', models.FloatField()),
-                ('security_j', models.FloatField()),
-                ('device', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='energy', to='devices.device')),
-                ('patient', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='compliance.patient')),
-                ('ward', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='compliance.ward')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("hop", models.CharField(choices=[("device", "Device"), ("uplink", "Uplink")], max_length=8)),
+                ("link", models.CharField(max_length=16)),
+                ("minute", models.DateTimeField(db_index=True)),
+                ("messages", models.PositiveBigIntegerField()),
+                ("readings", models.PositiveBigIntegerField()),
+                ("payload_bytes", models.PositiveBigIntegerField()),
+                ("overhead_bytes", models.PositiveBigIntegerField()),
+                ("radio_j", models.FloatField()),
+                ("cpu_j", models.FloatField()),
+                ("security_j", models.FloatField()),
+                (
+                    "device",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="energy",
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "patient",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="compliance.patient",
+                    ),
+                ),
+                (
+                    "ward",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="compliance.ward",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['patient', 'minute'], name='energy_by_patient')],
-                'constraints': [models.UniqueConstraint(fields=('device', 'hop', 'link', 'minute'), name='energy_once_per_minute')],
+                "indexes": [models.Index(fields=["patient", "minute"], name="energy_by_patient")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("device", "hop", "link", "minute"), name="energy_once_per_minute")
+                ],
             },
         ),
     ]

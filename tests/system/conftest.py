@@ -21,7 +21,7 @@ from twin.launcher import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PATIENTS = 3
+PATIENTS = 8 if "MEDTWIN_PICTURES" in os.environ else 3
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,9 @@ def test_every_page_fits_and_stays_quiet_at_every_size_and_in_both_themes(
 ) -> None:
     me = visit("physician", viewport={"width": width, "height": height}, color_scheme=scheme)
     folder = ROOT / os.environ["MEDTWIN_PICTURES"] if os.environ.get("MEDTWIN_PICTURES") else tmp_path
+    me.page.wait_for_selector("[data-tile] .value", timeout=LIVE_MS)  # the gateways are there
+    if "MEDTWIN_PICTURES" in os.environ:
+        me.page.wait_for_selector("[data-row].open", timeout=180_000)  # a ward in which something happens
     for name, path in PAGES.items():
         me.page.goto(path.format(patient=first_patient))
         me.page.wait_for_timeout(4000 if "MEDTWIN_PICTURES" in os.environ else 700)
