@@ -16,6 +16,7 @@ from devices.routing import gateway_routes
 from twin.routing import browser_routes
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NAMED = [route for route in browser_routes if str(route.pattern)]  # the last, without a pattern, closes the unknown
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
@@ -58,13 +59,13 @@ def _stop_what_sockets_started() -> Iterator[None]:
     stop_ingest()
 
 
-@pytest.mark.parametrize("route", browser_routes, ids=lambda route: str(route.pattern))
+@pytest.mark.parametrize("route", NAMED, ids=lambda route: str(route.pattern))
 def test_a_stranger_is_closed_out(route, valkey: str, patient) -> None:
     origin = (b"origin", b"http://localhost")
     assert _closed_with(_path(route, patient.pk), origin) == 4401
 
 
-@pytest.mark.parametrize("route", browser_routes, ids=lambda route: str(route.pattern))
+@pytest.mark.parametrize("route", NAMED, ids=lambda route: str(route.pattern))
 @pytest.mark.parametrize("who", ["outsider", "nurse"])
 def test_nobody_hears_of_a_patient_or_ward_that_is_not_theirs(
     who: str, route, valkey: str, cast, foreign_patient
@@ -76,10 +77,16 @@ def test_nobody_hears_of_a_patient_or_ward_that_is_not_theirs(
     assert _closed_with(_path(route, uuid.uuid4()), *headers) == 4403
 
 
-@pytest.mark.parametrize("route", browser_routes, ids=lambda route: str(route.pattern))
+@pytest.mark.parametrize("route", NAMED, ids=lambda route: str(route.pattern))
 def test_a_page_of_another_site_cannot_open_a_socket(route, valkey: str, cast, patient) -> None:
     headers = [(b"origin", b"https://evil.example"), (b"cookie", _cookie(cast["nurse"]))]
     assert _closed_with(_path(route, patient.pk), *headers) is None
+
+
+def test_a_path_that_leads_nowhere_is_never_accepted(valkey: str, cast) -> None:
+    headers = [(b"origin", b"http://localhost"), (b"cookie", _cookie(cast["nurse"]))]
+    assert _closed_with("/ws/nowhere/", *headers) is None
+    assert len(NAMED) == 2
 
 
 @pytest.mark.parametrize("route", gateway_routes, ids=lambda route: str(route.pattern))
