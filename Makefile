@@ -9,20 +9,22 @@ SHELL := /bin/bash
 NEEDED_KIB := 4000000
 BENCHMARKS := $(filter-out __init__ __pycache__,$(basename $(notdir $(wildcard benchmarks/*.py))) $(notdir $(patsubst %/__main__.py,%,$(wildcard benchmarks/*/__main__.py))))
 
-.PHONY: help demo test install bench pictures lint types check clean
+.PHONY: help demo test install bench pictures lint types check sbom audit clean
 
 help:
 	@echo "make demo     start the ward on http://127.0.0.1:$(PORT)/ (PORT=8001 for another port, PATIENTS=30 for a larger ward)"
 	@echo "make test     run all tests"
 	@echo "make bench    run every benchmark, quickly"
 	@echo "make check    lint, types, import contracts, migrations"
+	@echo "make sbom     build/sbom.json: everything installed, as CycloneDX, with licences checked"
+	@echo "make audit    known weaknesses of the pinned packages (ADVISORIES=osv.json: without the internet)"
 	@echo "make install  set up .venv and nothing else"
 
 demo: install
 	@exec $(BIN)/python manage.py demo --port $(PORT) --patients $(PATIENTS)
 
 test: install
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 install: $(VENV)/.installed
 
@@ -46,7 +48,7 @@ bench: install
 	  case $$status in 0) ;; 2) echo "($$name: something it needs is absent)";; *) failed=1;; esac; done; exit $$failed
 
 pictures: install
-	@MEDTWIN_PICTURES=docs/images $(BIN)/python -m pytest tests/system/test_browser.py -k every_page -q
+	@MEDTWIN_PICTURES=docs/images $(BIN)/python -m pytest tests/system/pictures.py -q
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -57,6 +59,12 @@ types: install
 check: lint types
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py makemigrations --check --dry-run
+
+sbom: install
+	@$(BIN)/python -m compliance.supply.sbom build/sbom.json
+
+audit: install
+	@$(BIN)/python -m compliance.supply.audit $(if $(ADVISORIES),--advisories $(ADVISORIES))
 
 clean:
 	rm -rf $(VENV) var build *.egg-info

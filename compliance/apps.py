@@ -11,7 +11,16 @@ class ComplianceConfig(AppConfig):
     name = "compliance"
 
     def ready(self) -> None:
-        """Connect the handlers."""
-        from compliance import handlers
+        """Connect the handlers and register what the FHIR API serves of this package."""
+        from compliance import handlers, named, wrapped
+        from compliance.copies.record import register_parts
+        from compliance.fhir.types import register_types
+        from compliance.services import over_age, person_parts
 
+        register_parts()
+        register_types()
+        person_parts.register()
+        over_age.register()
         handlers.connect()
+        wrapped.register()
+        named.register()

@@ -18,3 +18,19 @@ intake_withdrawn = Signal()
 
 # `patient: Patient, estimate: RiskEstimate`: the risk of missing the next dose was computed anew.
 risk_recomputed = Signal()
+
+# `patient: Patient, order: MedicationOrder`: an order was written, changed (this is the new version) or stopped.
+orders_changed = Signal()
+
+# `user_ids: list[int]`: what these people may see has shrunk: a sign-in was ended, a role or a relationship. Open pages
+# of theirs ask the policy again at once instead of within seconds.
+access_narrowed = Signal()
+
+# `row: Patient, field: str`: a sealed field did not open where it lies.
+sealed_field_refused = Signal()
+
+# `notice: Notice`: something happened that the people who run the house must see wherever they are.
+notice_raised = Signal()
+
+# `patient: Patient, purpose: Purpose, given: bool`: a patient allowed or refused a use of the record.
+consent_changed = Signal()

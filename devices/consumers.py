@@ -7,6 +7,7 @@ A gateway proves its Ed25519 key over a fresh challenge, then sends binary messa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -14,19 +15,31 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.utils import timezone
 
 from compliance.errors import DomainError
-from devices.errors import CreditExceeded, FrameError, FrameOversized, GatewayRefused
-from devices.protocol.hello import CLOSE_REFUSED, NONCE_BYTES, Nack, ServerMessage
-from devices.services.admission import CREDIT, HELLO_WITHIN_S, admit, take_frames
+from devices.errors import CreditExceeded, FrameError, FrameOversized, GatewayCrowdedOut, GatewayRefused
+from devices.protocol.hello import CLOSE_REFUSED, NONCE_BYTES, Nack, ServerMessage, Transcript
+from devices.services.admission import HELLO_WITHIN_S, admit, renew, take_frames, welcome_of
 from devices.services.ingest import Ingest, ingest
+from devices.waiting_room import WaitingRoom
 
 CLOSE_BROKEN = 4400
+NOT_YET = Transcript(0, b"", b"", b"")  # of a gateway that has not answered its challenge
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1: how we hear that a message was
 CLOSE_TOO_BIG = 4413  # a server may not send 1009: Daphne allows applications 1000 and 3000 to 4999
+
+unproven = WaitingRoom(settings.UNPROVEN_GATEWAYS)  # sockets that have not said hello
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def refuse_too_big(event: dict[str, Any]) -> None:
+    """Raise FrameOversized when the server ended the socket over a message's length (twin/daphne.py)."""
+    if event.get("code") == MESSAGE_TOO_BIG:
+        raise FrameOversized("a message was longer than any that a gateway sends")
 
 
 class GatewaySocket:
@@ -36,15 +49,18 @@ class GatewaySocket:
         self._receive, self._send, self._writer = receive, send, writer
         self._unanswered = 0
         self._open = True
+        self._crowded = False
+        self._patience: asyncio.Timeout | None = None
         self.gateway_id = 0
         self.opened_at: datetime = timezone.now()
         self.software = ""
+        self.transcript = NOT_YET
 
     async def run(self) -> None:
         """Greet, check, then pass frames on until the socket closes."""
         try:
             await self._greet()
-        except GatewayRefused as error:
+        except (GatewayRefused, FrameOversized) as error:
             self._note(error)
             await self._say({"type": "refused", "code": error.code, "message": error.message})
             await self.end(CLOSE_REFUSED, error.code)
@@ -55,6 +71,10 @@ class GatewaySocket:
         except (FrameError, CreditExceeded) as error:
             self._note(error)
             await self.end(CLOSE_TOO_BIG if isinstance(error, FrameOversized) else CLOSE_BROKEN, error.code)
+        except GatewayRefused as error:
+            self._note(error)
+            await self._say({"type": "refused", "code": error.code, "message": error.message})
+            await self.end(CLOSE_REFUSED, error.code)
         finally:
             self._open = False
             self._writer.link_changed(self, False)
@@ -62,29 +82,57 @@ class GatewaySocket:
     async def _greet(self) -> None:
         nonce = os.urandom(NONCE_BYTES)
         await self._say({"type": "challenge", "nonce": nonce.hex(), "server_time": time.time()})
-        try:
-            event = await asyncio.wait_for(self._receive(), HELLO_WITHIN_S)
-        except TimeoutError as error:
-            raise GatewayRefused("The gateway did not answer the challenge in time.") from error
+        event = await self._hear_hello()
+        refuse_too_big(event)
         text = event.get("text") or ""
         if event["type"] != "websocket.receive":
             raise GatewayRefused("The gateway did not answer the challenge.")
-        hello = await admit(self._writer, text, nonce)
+        hello, self.transcript = await admit(self._writer, text, nonce)
         self.gateway_id, self.software = hello["gateway"], hello["software"][:40]
+
+    async def _hear_hello(self) -> dict[str, Any]:
+        try:
+            unproven.enter(self)
+            async with asyncio.timeout(HELLO_WITHIN_S) as self._patience:
+                return await self._receive()
+        except TimeoutError as error:
+            if self._crowded:
+                raise GatewayCrowdedOut from error
+            raise GatewayRefused("The gateway did not answer the challenge in time.") from error
+        finally:
+            unproven.leave(self)
+
+    def crowded_out(self) -> None:
+        """Make room for a gateway that came later: this one has been silent longest."""
+        self._crowded = True
+        if self._patience is not None:
+            with contextlib.suppress(RuntimeError):  # its time was up anyway, and it is on its way out
+                self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def _pass_frames(self) -> None:
         while True:
             event = await self._receive()
+            refuse_too_big(event)
             message = event.get("bytes")
             if event["type"] != "websocket.receive":
                 return
+            if message is None and self.transcript.agreement is not None:
+                self._renew(event.get("text") or "")
+                continue
             frames = take_frames(message, self._unanswered)
             self._unanswered += len(frames)
             await self._writer.submit(self, frames, len(message or b""))
 
+    def _renew(self, text: str) -> None:
+        """Begin the next epoch of keys. No frame of the one before may be on its way."""
+        if self._unanswered:
+            raise GatewayRefused("A new epoch begins when every frame of the one before was answered.")
+        self.transcript = renew(self._writer, text, self.transcript)
+        self._writer.epoch_wanted(self)
+
     async def welcome(self) -> None:
-        """The writer knows this connection: frames may come."""
-        await self._say({"type": "welcome", "credit": CREDIT, "server_time": time.time()})
+        """The writer knows this connection, or its next epoch: frames may come."""
+        await self._say(welcome_of(self.transcript))
 
     async def answer(self, acked: list[tuple[int, int]], nacks: list[Nack]) -> None:
         """Acknowledge and refuse frames; their credit is free again."""

@@ -53,6 +53,12 @@ class FrameEpochUnknown(FrameError):
     code = "frame_epoch_unknown"
 
 
+class FrameCipherRefused(FrameError):
+    """The frame is sealed with another cipher than the one that was agreed on for this device."""
+
+    code = "frame_cipher_refused"
+
+
 class ReadingError(DomainError):
     """A reading inside an authentic frame was refused."""
 
@@ -94,6 +100,130 @@ class GatewayRefused(DomainError):
 
     code = "gateway_refused"
     http_status = 401
+
+
+class GatewayUnattested(GatewayRefused):
+    """The gateway's software or configuration is not what was approved; it is in quarantine."""
+
+    code = "gateway_unattested_refused"
+
+
+class GatewayCrowdedOut(GatewayRefused):
+    """Too many connections waited for their hello at once; this one had been silent longest."""
+
+    code = "gateway_crowded_out"
+
+
+class CertificateRefused(GatewayRefused):
+    """A certificate of the device link was refused."""
+
+    code = "certificate_refused"
+
+
+class CertificateMalformed(CertificateRefused):
+    """This is no certificate of the house's kind."""
+
+    code = "certificate_malformed"
+
+
+class CertificateForeign(CertificateRefused):
+    """The certificate was not issued by this house's authority."""
+
+    code = "certificate_foreign"
+
+
+class CertificateOfAnother(CertificateRefused):
+    """The certificate names somebody else, or was issued for another purpose."""
+
+    code = "certificate_of_another"
+
+
+class CertificateExpired(CertificateRefused):
+    """The certificate's time is over, or has not begun."""
+
+    code = "certificate_expired"
+
+
+class CertificateRevoked(CertificateRefused):
+    """The certificate was taken back, or another one took its place."""
+
+    code = "certificate_revoked"
+
+
+class ClockSkewed(GatewayRefused):
+    """The clocks of gateway and server are too far apart."""
+
+    code = "gateway_clock_skewed"
+
+
+class SuiteUnknown(GatewayRefused):
+    """Gateway and server have no cipher suite in common."""
+
+    code = "suite_unknown"
+
+
+class HelloOutdated(GatewayRefused):
+    """A paired gateway must prove both sides: the older hello is not taken from it."""
+
+    code = "hello_outdated"
+
+
+class PairingRefused(DomainError):
+    """Nothing was paired: the code is wrong, used or over. Make a new one on the page of the gateway or device."""
+
+    code = "pairing_refused"
+    http_status = 403
+
+
+class PairingMalformed(PairingRefused):
+    """This is no message of a pairing."""
+
+    code = "pairing_malformed"
+    http_status = 400
+
+
+class PairingUnknown(PairingRefused):
+    """No pairing waits under this reference."""
+
+    code = "pairing_unknown"
+
+
+class PairingForged(PairingRefused):
+    """A message of a pairing was altered, or made by somebody who does not take part in it."""
+
+    code = "pairing_forged"
+
+
+class PairingCodeWrong(PairingRefused):
+    """A wrong pairing code was given."""
+
+    code = "pairing_code_wrong"
+
+
+class PairingCodeDead(PairingRefused):
+    """A pairing code was guessed at too often and is dead."""
+
+    code = "pairing_code_dead"
+
+
+class PairingCodeExpired(PairingRefused):
+    """A pairing code was shown after its time."""
+
+    code = "pairing_code_expired"
+
+
+class PairingCodeUsed(PairingRefused):
+    """A pairing code was shown again after it had paired."""
+
+    code = "pairing_code_used"
+
+
+class PairingBusy(PairingRefused):
+    """Too many pairings under one code are on their way at once."""
+
+    code = "pairing_busy"
+    http_status = 429
+    permanent = False
 
 
 class CreditExceeded(DomainError):

@@ -15,3 +15,6 @@ gateway_link_changed = Signal()
 
 # Sent with `device_id: int` when a device was registered, re-keyed, quarantined, moved or retired.
 device_changed = Signal()
+
+# device_id: int. It went from one patient to another, or to nobody; sent when that stands.
+device_moved = Signal()

@@ -15,6 +15,7 @@ from imaging.models import ImagingJob, Instance, Series, SeriesKind, Study, Stud
 
 WORKLIST_LENGTH = 300
 PANEL_LENGTH = 6
+EVIDENCE_URL = f"/evidence/image/{UUID(int=0)}/"  # a page of a package above this one
 UNFINISHED = (StudyState.WAITING, StudyState.OPENING, StudyState.RECONSTRUCTING)
 
 
@@ -22,6 +23,7 @@ class ImageDescription(TypedDict):
     """What the viewer must know to show one frame."""
 
     url: str
+    evidence: str  # where what proves it is shown
     frame: int
     rows: int
     columns: int
@@ -63,22 +65,35 @@ def studies_of(user: User, patient: Patient) -> list[Study]:
     return list(rows.prefetch_related("jobs", "series")[:PANEL_LENGTH])
 
 
+def series_within(studies: QuerySet[Study]) -> QuerySet[Series]:
+    """Return the series of these studies that have pictures."""
+    rows = Series.objects.filter(study__in=studies.order_by()).exclude(kind=SeriesKind.KSPACE)
+    return rows.select_related("study__patient", "study__gateway").prefetch_related("instances")
+
+
+def images_within(studies: QuerySet[Study]) -> QuerySet[Instance]:
+    """Return the images of these studies that are shown as pictures."""
+    rows = Instance.objects.filter(series__study__in=studies.order_by()).exclude(series__kind=SeriesKind.KSPACE)
+    return rows.select_related("series__study__patient", "series__study__gateway")
+
+
 def shown_series(study: Study) -> list[Series]:
     """Return the series that have pictures, each with its instances; reconstructions last."""
     rows = study.series.exclude(kind=SeriesKind.KSPACE).prefetch_related("instances")
     return sorted(rows, key=lambda series: (series.kind == SeriesKind.CG_SENSE, series.number, series.series_uid))
 
 
-def describe(study: Study, series: Sequence[Series], pixel_url: str) -> list[SeriesDescription]:
-    """Return the viewer's description of `series`; `pixel_url` holds the nil UUID where an instance's identifier
-    goes."""
+def describe(
+    study: Study, series: Sequence[Series], pixel_url: str, evidence_url: str = EVIDENCE_URL
+) -> list[SeriesDescription]:
+    """Return the viewer's description of `series`; both URLs hold the nil UUID where an instance's identifier goes."""
     return [
         {
             "id": str(one.pk),
             "kind": one.kind,
             "label": label_of(one),
             "unit": unit_of(one),
-            "images": [image for row in one.instances.all() for image in _frames(row, pixel_url)],
+            "images": [image for row in one.instances.all() for image in _frames(row, pixel_url, evidence_url)],
         }
         for one in series
     ]
@@ -101,12 +116,13 @@ def current_job(study: Study) -> ImagingJob | None:
     return max(study.jobs.all(), key=lambda job: job.created_at, default=None)
 
 
-def _frames(row: Instance, pixel_url: str) -> list[ImageDescription]:
+def _frames(row: Instance, pixel_url: str, evidence_url: str) -> list[ImageDescription]:
     spacing = (row.row_spacing_mm, row.column_spacing_mm)
     aspect = spacing[0] / spacing[1] if spacing[0] and spacing[1] else 1.0
     return [
         {
             "url": pixel_url.replace(str(UUID(int=0)), str(row.pk)),
+            "evidence": evidence_url.replace(str(UUID(int=0)), str(row.pk)),
             "frame": frame,
             "rows": row.rows,
             "columns": row.columns,

@@ -8,15 +8,27 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
+from tests import template
 from tests.brokers import claim_redis
+from tests.connections import let_connections_say_who_opened_them
+from tests.patience import PATIENCE_S, be_patient_with_sockets
 
-_HOME = Path(tempfile.mkdtemp(prefix="medtwin-test-"))
+_HOME = Path(tempfile.mkdtemp(prefix="home-", dir=template.RUN))
+if not os.environ.get("DATABASE_URL"):
+    template.share_secrets(_HOME)
 (_HOME / "static").mkdir()  # where production keeps collected files; WhiteNoise warns when it is absent
 os.environ["MEDTWIN_HOME"] = str(_HOME)
+_TEMPLATE_MAKER = pytest.StashKey[Any]()
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+# That a machine is busy is no defect: neither slow draws nor slow examples fail a property test.
+_UNHURRIED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("unhurried", hypothesis.settings(), **_UNHURRIED)
+hypothesis.settings.load_profile("unhurried")
 
 
 def _settle_services() -> None:
@@ -35,8 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
     this file was imported, and tests would write into the real data folder.
     """
     if config.getoption("numprocesses", default=None):
+        config.stash[_TEMPLATE_MAKER] = template.make_in_the_background()
         return
     _settle_services()
+    be_patient_with_sockets()
+    if os.environ.get("DATABASE_URL"):
+        let_connections_say_who_opened_them()
     os.environ["DJANGO_SETTINGS_MODULE"] = "twin.settings"
     from django.conf import settings
 
@@ -49,7 +65,31 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
 os.environ.setdefault("MEDTWIN_LOG", "WARNING")
 os.environ.setdefault("MEDTWIN_ENERGY_FLUSH_S", "0")  # no thread that writes beside a test
 
+SIGN_IN_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # of the whole cast, as an app would hold it
+STAFF = {"nurse", "physician", "administrator", "trainer"}
 ROLES = ["nurse", "physician", "caregiver", "administrator", "trainer"]
+
+
+@pytest.fixture(autouse=True)
+def _worn_for_a_month(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let devices that a test makes have been worn before it began: tests bring readings of the last days.
+
+    Tests marked `strict_wear` are about when a device was put on, and go without.
+    """
+    from django.db.models.signals import post_save
+
+    from devices.models import Device, DeviceAssignment
+
+    def backdate(instance: Device, created: bool, **_: object) -> None:
+        if created and instance.patient_id is not None:
+            held = DeviceAssignment.objects.filter(device=instance, ends_at=None)
+            held.update(starts_at=datetime.now(tz=UTC) - timedelta(days=31))
+
+    if "strict_wear" not in request.keywords:
+        post_save.connect(backdate, sender=Device, dispatch_uid="tests.wear", weak=False)
+    yield
+    post_save.disconnect(sender=Device, dispatch_uid="tests.wear")
 
 
 @pytest.fixture
@@ -100,15 +140,77 @@ def _hashed_password() -> str:
     return make_password("correct horse battery")
 
 
+@cache
+def _sealed_totp_secret() -> str:
+    from allauth.mfa.utils import encrypt
+
+    return str(encrypt(TOTP_SECRET))
+
+
+def give_totp(user) -> None:  # type: ignore[no-untyped-def]
+    """Enrol the cast's authenticator app for `user`."""
+    from allauth.mfa.models import Authenticator
+
+    Authenticator.objects.create(user=user, type="totp", data={"secret": _sealed_totp_secret()})
+
+
+def totp_code(steps_from_now: int = 0) -> str:
+    """Return the code that the cast's app shows now, or some half minutes from now."""
+    import time
+    from base64 import b32decode
+
+    from compliance.factors import totp
+
+    return totp.code_at(b32decode(TOTP_SECRET), totp.step_of(time.time()) + steps_from_now)
+
+
+@pytest.fixture
+def one_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock stand still, so that a code stays the code of now throughout the test."""
+    import time
+
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+
+
+def sign_in(client, user, *, fresh: bool = False):  # type: ignore[no-untyped-def]
+    """Sign `user` in; with `fresh`, as if a second factor had been proved this moment. Returns the client."""
+    client.force_login(user, backend=SIGN_IN_BACKEND)
+    if fresh:
+        import time
+
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "mfa", "type": "totp", "at": time.time()}]
+        session["account_authentication_methods_user"] = str(user.pk)
+        session.save()
+    return client
+
+
+@pytest.fixture
+def fresh_client(client) -> Callable[..., object]:  # type: ignore[no-untyped-def]
+    """Return `fresh_client(user)`: the client, signed in, with a second factor of this moment."""
+    return lambda user: sign_in(client, user, fresh=True)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., object]:
-    """Return a maker of signed-up people: `make_user("nurse", ward=ward)`."""
+    """Return a maker of signed-up people: `make_user("nurse", ward=ward)`. Staff come with an authenticator app."""
     from compliance.models import CareRelationship, User
 
     def make(
-        role: str, *, ward: object | None = None, patient: object | None = None, username: str | None = None
+        role: str,
+        *,
+        ward: object | None = None,
+        patient: object | None = None,
+        username: str | None = None,
+        second_factor: bool = True,
+        own_patient: object | None = None,
     ) -> object:
-        user = User.objects.create(username=username or role, password=_hashed_password(), role=role)
+        user = User.objects.create(
+            username=username or role, password=_hashed_password(), role=role, own_patient=own_patient
+        )
+        if role in STAFF and second_factor:
+            give_totp(user)
         if ward is not None or patient is not None:
             start = datetime.now(tz=UTC) - timedelta(days=1)
             CareRelationship.objects.create(user=user, ward=ward, patient=patient, starts_at=start)
@@ -122,6 +224,7 @@ def cast(make_user, ward, patient):  # type: ignore[no-untyped-def]
     """The fixed cast: one of each role, and an outsider who must always be refused."""
     people = {role: make_user(role, ward=ward) for role in ROLES if role != "caregiver"}
     people["caregiver"] = make_user("caregiver", patient=patient)
+    people["patient"] = make_user("patient", own_patient=patient)
     people["outsider"] = make_user("none", username="outsider")
     return people
 
@@ -151,22 +254,49 @@ def valkey() -> Iterator[str]:
     process.wait(10)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _clean_home() -> Iterator[None]:
-    yield
-    import shutil
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """Give this process a migrated database of its own, in place of pytest-django's, which migrates one in each."""
+    from django.conf import settings
+    from django.db import connections
 
-    shutil.rmtree(_HOME, ignore_errors=True)
+    with django_db_blocker.unblock():
+        connections.close_all()
+        if settings.EMBEDDED:
+            name = str(settings.DATABASES["default"]["TEST"]["NAME"])
+            template.copy_to_file(Path(name))
+        else:
+            name = settings.TELEMETRY_URL.rsplit("/", 1)[1]  # telemetry is inside it
+            template.copy_to_server(name)
+        connection = connections["default"]
+        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+        if not settings.EMBEDDED:
+            template.drop_database(name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs an MQTT broker where none is named: the embedded mode has none."""
+    if _WORKER:
+        from tests.scheduling import longest_first
+
+        longest_first(items)
     if os.environ.get("MQTT_URL"):
         return
     needing = [item for item in items if item.get_closest_marker("mqtt")]
     if needing:
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if not item.get_closest_marker("mqtt")]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand files out to the workers so that one of them runs the ward of the browser tests."""
+    from tests.scheduling import OneWard
+
+    return OneWard(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -178,6 +308,18 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
     if report.skipped and os.environ.get("CI") and not excused:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_with_brokers_and_threads() -> None:
+    """Let a broker that answers late on a busy machine be heard: in life it is given up, and what was told is lost."""
+    from compliance.services import rates
+    from devices.services import ingest, sealing
+    from twin.services import live
+
+    rates.BROKER_TIMEOUT_S = live.BROKER_TIMEOUT_S = PATIENCE_S
+    # A writer that is given up goes on beside the next test, with its store closed and its tables emptied.
+    ingest.Ingest.stop.__defaults__ = sealing.Sealer.stop.__defaults__ = (PATIENCE_S,)
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +340,17 @@ def _fresh_telemetry() -> Iterator[None]:
 
     with psycopg.connect(settings.TELEMETRY_URL, autocommit=True) as database:
         if database.execute("select to_regclass('reading')").fetchone() != (None,):
-            database.execute("truncate reading, span, latest, waveform, replay")
+            database.execute("truncate reading, copy, span, latest, waveform, replay, frame_group, frame_seal")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_rates() -> Iterator[None]:
+    """Let rate limits start anew: every test comes from the same address, and ids come again."""
+    yield
+    import sys
+
+    if rates := sys.modules.get("compliance.services.rates"):
+        rates.counters().forget()
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,16 @@ class TwinConfig(AppConfig):
 
     def ready(self) -> None:
         """Load the Celery application, so that `shared_task` finds it, and connect the handlers."""
-        from twin import handlers
+        from twin import handlers, named
         from twin.celery import app
+        from twin.copies import register_parts
+        from twin.fhir import register_types
+        from twin.services import person_parts
+
+        register_types()
+        person_parts.register()
+        named.register()
+        register_parts()
 
         handlers.connect()
         self.celery = app

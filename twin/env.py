@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 class SettingWrong(SystemExit):
@@ -38,9 +39,30 @@ def integer(name: str, default: int, low: int, high: int) -> int:
     return int(raw)
 
 
+def zone(name: str, default: str = "UTC") -> ZoneInfo:
+    """Return a time zone of the IANA database."""
+    raw = text(name, default).strip()
+    try:
+        return ZoneInfo(raw)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingWrong(f"{name} is '{raw}': name a time zone, as in Europe/Berlin.") from error
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated variable as a list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def address(name: str, default: str = "") -> str:
+    """Return a variable that may hold a password from `NAME`, or from the file that `NAME_FILE` names."""
+    if value := os.environ.get(name):
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise SettingWrong(f"{name}_FILE names '{path}', which cannot be read: {error.strerror}.") from error
+    return default
 
 
 def secret(name: str, generate_into: Path | None = None) -> str:
@@ -49,13 +71,8 @@ def secret(name: str, generate_into: Path | None = None) -> str:
     `generate_into` is the folder where embedded mode keeps secrets it made itself; None (production) makes absence
     fatal.
     """
-    if value := os.environ.get(name):
+    if value := address(name):
         return value
-    if path := os.environ.get(f"{name}_FILE"):
-        try:
-            return Path(path).read_text().strip()
-        except OSError as error:
-            raise SettingWrong(f"{name}_FILE names '{path}', which cannot be read: {error.strerror}.") from error
     if generate_into is None:
         raise SettingWrong(f"{name} is not set: put it in a file and name the file in {name}_FILE.")
     return _generated(generate_into / name.lower())

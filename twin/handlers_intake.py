@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from compliance.models import Patient
-from compliance.signals import dose_missed, intake_recorded, intake_withdrawn, risk_recomputed
+from compliance.signals import dose_missed, intake_recorded, intake_withdrawn, orders_changed, risk_recomputed
 from devices.signals import readings_received
 from devices.telemetry.batch import ReadingBatch
 from twin.services.live import publish_notice
@@ -18,7 +18,7 @@ from twin.services.pillbox import pillbox_watch
 def connect() -> None:
     """Connect; receivers live as long as the process."""
     readings_received.connect(_watch_pillboxes, dispatch_uid="intake")
-    for signal in (dose_missed, intake_recorded, intake_withdrawn, risk_recomputed):
+    for signal in (dose_missed, intake_recorded, intake_withdrawn, orders_changed, risk_recomputed):
         signal.connect(_refresh_panel, dispatch_uid="intake")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from twin.services import delivery, freshness, prediction
+from twin.upkeep import duties
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -23,3 +24,9 @@ def deliver_alerts() -> None:
 def refresh_predictions() -> None:
     """Look an hour ahead for everyone whose glucose is measured."""
     prediction.refresh_predictions()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def note_pulse() -> None:
+    """Say that beat and a worker are there, for `manage.py check_house`."""
+    duties.note_pulse()

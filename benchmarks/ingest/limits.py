@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twin.settings")
@@ -31,10 +31,10 @@ class NullWriter(Ingest):
         frames = [frame for arrival in arrivals for frame in arrival.frames]
         owners = [arrival.link for arrival in arrivals for _ in arrival.frames]
         gateways = [link.gateway_id for link in owners]
-        opened = open_frames(frames, gateways, self.directory.devices, self._windows, self._cipher)
+        opened = open_frames(frames, gateways, self.directory.devices, self._windows, self._ciphers)
         self._windows.update(opened.moved)
         answers = self._answers(frames, owners, opened, None)
-        self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
+        self._on_loop(partial(self._answer, sum(arrival.size for arrival in arrivals), answers))
 
 
 class AckOnly(Ingest):
@@ -44,7 +44,7 @@ class AckOnly(Ingest):
         answers: Answers = {arrival.link: ([], []) for arrival in arrivals}
         for arrival in arrivals:
             answers[arrival.link][0].extend(map(claimed, arrival.frames))
-        self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
+        self._on_loop(partial(self._answer, sum(arrival.size for arrival in arrivals), answers))
 
 
 @cache

@@ -101,12 +101,12 @@ class Bench:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         endpoint = f"tcp:port={port}:interface=127.0.0.1:backlog=2048"
-        command = [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
+        command = [sys.executable, "-m", "twin.daphne", "-v", "0", "-e", endpoint, application]
         log = (self.home / "server.log").open("ab")
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
         log.close()
         try:
-            _wait_for_port(port, process, self.home / "server.log")
+            wait_for_port(port, process, self.home / "server.log")
             yield Server(self, process, port)
         finally:
             process.terminate()
@@ -184,7 +184,8 @@ class Load:
         return figures
 
 
-def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server answers. Raises Absent with its last words when it does not."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -46,17 +46,23 @@ def unread_bytes(viewer: socket.socket) -> int:
 
 
 def _sign_in_nurse(ward: Ward) -> str:
+    from allauth.mfa.models import Authenticator
+    from allauth.mfa.totp.internal.auth import generate_totp_secret
+    from allauth.mfa.utils import encrypt
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
 
     from compliance.models import CareRelationship, User
+    from compliance.services.sessions import KEY, begin_session
 
     nurse = User.objects.create_user("bench-nurse", role="nurse")
+    Authenticator.objects.create(user=nurse, type="totp", data={"secret": encrypt(generate_totp_secret())})
     CareRelationship.objects.create(user=nurse, ward=ward, starts_at=datetime.now(tz=UTC) - timedelta(days=1))
     session = SessionStore()
     session[SESSION_KEY] = str(nurse.pk)
     session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
     session[HASH_SESSION_KEY] = nurse.get_session_auth_hash()
+    session[KEY] = str(begin_session(nurse, "benchmark").pk)
     session.save()
     return str(session.session_key)
 

@@ -48,4 +48,4 @@ class Event(models.Model):
 
     def policy_resource(self) -> Resource:
         """Return what the policy judges."""
-        return Resource(patient_id=self.patient_id, ward_id=self.ward_id)
+        return self.patient.policy_resource() if self.patient is not None else Resource(ward_id=self.ward_id)

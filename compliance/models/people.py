@@ -10,7 +10,11 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
+from compliance.errors import SealedFieldAltered, SubjectErased
+from compliance.models.moments import ChangedAtField
+from compliance.models.sealed import BlindIndexField, SealedDateField, SealedTextField, SubjectKeyField
 from compliance.policy import Resource, Role
 
 
@@ -26,10 +30,17 @@ class User(AbstractUser):
     """A person who signs in. The role says what for; care relationships say for whom."""
 
     role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role], default=Role.NONE.value)
+    own_patient = models.OneToOneField(  # who this person is as a patient; set for the role patient alone
+        "Patient", on_delete=models.SET_NULL, null=True, blank=True, related_name="account"
+    )
 
     @property
     def display_name(self) -> str:
-        """Full name, or the sign-in name where none was given."""
+        """Full name, or the sign-in name where none was given.
+
+        A patient's account holds no name: it would be a second copy, unsealed, and every list of accounts would be a
+        look at a record.
+        """
         return self.get_full_name() or self.username
 
 
@@ -51,31 +62,56 @@ class Sex(models.TextChoices):
     UNKNOWN = "unknown"
 
 
+UNREADABLE, ERASED = "Name unreadable", "Erased person"
+
+
 class Patient(models.Model):
-    """A person in care. The random identifier is the only one that may stand in a URL or a log."""
+    """A person in care. The random identifier is the only one that may stand in a URL or a log.
+
+    What says who it is lies sealed under a key of the person's own (`compliance/models/sealed.py`).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    medical_record_number = models.CharField(max_length=32, unique=True)
-    given_name = models.CharField(max_length=80)
-    family_name = models.CharField(max_length=80)
-    birth_date = models.DateField()
+    medical_record_number = SealedTextField()
+    given_name = SealedTextField()
+    family_name = SealedTextField()
+    birth_date = SealedDateField()
+    subject_key = SubjectKeyField(null=True, editable=False)
+    record_number_index = BlindIndexField(source="medical_record_number", max_length=64, unique=True, editable=False)
     sex = models.CharField(max_length=8, choices=Sex.choices, default=Sex.UNKNOWN)
     weight_kg = models.FloatField(null=True, blank=True)
     ward = models.ForeignKey(Ward, on_delete=models.PROTECT, related_name="patients")
     bed = models.CharField(max_length=16, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
     conditions = models.CharField(max_length=200, blank=True)  # one line for the ward board
+    erased_at = models.DateTimeField(null=True, blank=True)  # then nothing above tells who this was
+    recorded_at = models.DateTimeField(default=timezone.now, editable=False)  # when the record was made
+    changed_at = ChangedAtField(made="recorded_at", editable=False)  # when it was last corrected
+    edition = models.PositiveIntegerField(default=1, editable=False)  # one more with each correction
 
     class Meta:
-        ordering = ["family_name", "given_name"]
+        ordering = ["bed", "id"]  # by name is for whoever may read names: compliance.selectors.identities
 
     def __str__(self) -> str:
         return str(self.id)  # names must not reach logs through a stray %s
 
     @property
     def name(self) -> str:
-        """Name as shown on pages."""
-        return f"{self.given_name} {self.family_name}"
+        """Name as shown on pages. One that does not open leaves the page standing: an alarm may be on it."""
+        try:
+            return f"{self.given_name} {self.family_name}"
+        except SealedFieldAltered:
+            return UNREADABLE
+        except SubjectErased:
+            return ERASED
+
+    @property
+    def sort_name(self) -> tuple[str, str]:
+        """What lists of people are sorted by; unreadable names come last."""
+        try:
+            return self.family_name.casefold(), self.given_name.casefold()
+        except (SealedFieldAltered, SubjectErased):
+            return "\U0010ffff", ""
 
     def age_years(self, today: date) -> int:
         """Return completed years of life on `today`."""

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from compliance.adherence.fusion import Finding
 from compliance.adherence.measures import DoseState
@@ -29,12 +30,13 @@ def check_times(value: object) -> None:
 
 
 class Medication(models.Model):
-    """A medicine in one strength and form. `unit_weight_g` is what one tablet weighs on the pillbox's tray."""
+    """A medicine in one strength and form. `unit_weight_g` is what one tablet weighs on the pillbox's tray; None where
+    there are no tablets."""
 
     name = models.CharField(max_length=80)
     strength = models.CharField(max_length=40, blank=True)
     form = models.CharField(max_length=24, default="tablet")
-    unit_weight_g = models.FloatField(validators=[MinValueValidator(0.01)])
+    unit_weight_g = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0.01)])
 
     class Meta:
         ordering: ClassVar = ["name", "strength"]
@@ -60,6 +62,8 @@ class Regimen(models.Model):
     starts_on = models.DateField()
     ends_on = models.DateField(null=True, blank=True)
     in_pillbox = models.BooleanField(default=True)  # otherwise only a person can enter an intake
+    stopped_at = models.DateTimeField(null=True, blank=True)  # no dose is planned any more
+    recorded_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering: ClassVar = ["medication__name"]
@@ -77,8 +81,8 @@ class Regimen(models.Model):
 
     @property
     def dose_weight_g(self) -> float:
-        """What one dose weighs."""
-        return self.units_per_dose * self.medication.unit_weight_g
+        """What one dose weighs; nothing where there are no tablets to weigh."""
+        return self.units_per_dose * (self.medication.unit_weight_g or 0.0)
 
     def plan(self) -> Plan:
         """Return the schedule in the patient's time zone. Raises ValueError when the stored times make none."""
@@ -118,6 +122,8 @@ class Intake(models.Model):
     confidence = models.FloatField()  # posterior probability of the finding; 1 for a person's word
     at = models.DateTimeField()  # event time: when it happened, not when we heard
     recorded_at = models.DateTimeField()
+    # The medicine that a person named; it outlives the entry's withdrawal, which frees the dose.
+    regimen = models.ForeignKey(Regimen, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     device_id = models.BigIntegerField(null=True, blank=True)
     seq = models.BigIntegerField(null=True, blank=True)
     last_seq = models.BigIntegerField(null=True, blank=True)  # the reading that closed the lid

@@ -1,6 +1,33 @@
-"""Who may do what: a plain-Python engine that answers with a decision and its reason."""
+"""Who may do what: a plain-Python engine over a policy that is data, which answers with a decision and its reason."""
 
-from compliance.policy.engine import Decision, Governed, Resource, Scope, Subject, decide, scope_of
-from compliance.policy.rules import ROLE_RULES, Reach, Role
+from compliance.policy.document import house_policy, house_text, read_policy
+from compliance.policy.engine import Decision, Judge, decide, judge, scope_of
+from compliance.policy.model import Circumstances, Policy, Subject
+from compliance.policy.rules import ACTIONS, SENSITIVE, Effect, Link, Purpose, Reach, Role
+from compliance.policy.scope import Exclusion, Governed, Grant, Resource, Scope
 
-__all__ = ["ROLE_RULES", "Decision", "Governed", "Reach", "Resource", "Role", "Scope", "Subject", "decide", "scope_of"]
+__all__ = [
+    "ACTIONS",
+    "SENSITIVE",
+    "Circumstances",
+    "Decision",
+    "Effect",
+    "Exclusion",
+    "Governed",
+    "Grant",
+    "Judge",
+    "Link",
+    "Policy",
+    "Purpose",
+    "Reach",
+    "Resource",
+    "Role",
+    "Scope",
+    "Subject",
+    "decide",
+    "house_policy",
+    "house_text",
+    "judge",
+    "read_policy",
+    "scope_of",
+]

@@ -16,8 +16,11 @@ from compliance.adherence.generator_phases import Phases, person
 from compliance.adherence.histories import History
 from compliance.adherence.measures import DoseState
 from compliance.adherence.schedule import PlannedDose, expand
-from compliance.models import Intake, IntakeSource, Medication, Patient, Regimen, ScheduledDose
+from compliance.models import Intake, IntakeSource, Medication, Patient, Regimen, ScheduledDose, User
+from compliance.orders.formulary import formulary
+from compliance.policy import Role
 from compliance.selectors.adherence import local_today
+from compliance.services.orders import adopt
 from compliance.services.regimens import GRACE, order_single_dose, plan_doses
 from compliance.services.risk import refresh_risk
 
@@ -28,27 +31,28 @@ NEVER_STOPS = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Prescription:
-    """One line of a made-up plan. weight_g: what one tablet weighs."""
+class Line:
+    """One line of a made-up plan: a drug of the formulary, how many pieces, when."""
 
-    name: str
-    strength: str
-    weight_g: float
+    drug_key: str
     times: tuple[str, ...]
+    pieces: float = 1.0
 
 
-STATIN = Prescription("Atorvastatin", "20 mg", 0.31, ("20:00",))
-RAMIPRIL = Prescription("Ramipril", "5 mg", 0.16, ("08:00",))
-AMLODIPINE = Prescription("Amlodipine", "5 mg", 0.20, ("20:00",))
-PLANS: Mapping[str, tuple[Prescription, ...]] = {
+STATIN = Line("atorvastatin-20", ("20:00",))
+RAMIPRIL = Line("ramipril-5", ("08:00",))
+AMLODIPINE = Line("amlodipine-5", ("20:00",))
+ENOXAPARIN = Line("enoxaparin-100", ("18:00",), pieces=40.0)  # high-alert: shows the check by a second person
+PLANS: Mapping[str, tuple[Line, ...]] = {
     "Type 1 diabetes": (STATIN,),
     "Type 1 diabetes, hypertension": (RAMIPRIL, STATIN),
-    "COPD": (Prescription("Roflumilast", "500 µg", 0.14, ("08:00",)),),
+    "COPD": (Line("roflumilast-500", ("08:00",)),),
     "Hypertension": (RAMIPRIL, AMLODIPINE),
-    "Pneumonia": (Prescription("Amoxicillin", "500 mg", 0.95, ("06:00", "14:00", "22:00")),),
+    "Pneumonia": (Line("amoxicillin-500", ("06:00", "14:00", "22:00")), ENOXAPARIN),
     "Heart failure": (
-        Prescription("Bisoprolol", "5 mg", 0.17, ("08:00",)),
-        Prescription("Furosemide", "40 mg", 0.26, ("08:00", "14:00")),
+        Line("bisoprolol-5", ("08:00",)),
+        Line("furosemide-40", ("08:00", "14:00")),
+        ENOXAPARIN,
     ),
 }
 ANY_OTHER = (RAMIPRIL,)
@@ -73,17 +77,29 @@ def ensure_demo_regimens(patients: Iterable[Patient], *, now: datetime | None = 
         refresh_risk(patient=patient, now=now)
 
 
-def _prescribe(patient: Patient, plan: Sequence[Prescription], now: datetime) -> list[Regimen]:
+def _prescribe(patient: Patient, plan: Sequence[Line], now: datetime) -> list[Regimen]:
     made = []
+    prescriber = User.objects.filter(role=Role.PHYSICIAN, is_active=True).order_by("pk").first()
     for line in plan:
+        drug = formulary()[line.drug_key]
         medication, _ = Medication.objects.get_or_create(
-            name=line.name, strength=line.strength, defaults={"unit_weight_g": line.weight_g}
+            name=drug.name, strength=drug.strength, form=drug.form, defaults={"unit_weight_g": drug.weight_g}
         )
-        starts_on = local_today(patient, now) - timedelta(days=HISTORY_DAYS)
-        regimen, _ = Regimen.objects.get_or_create(
-            patient=patient, medication=medication, defaults={"times": list(line.times), "starts_on": starts_on}
-        )
-        made.append(regimen)
+        # Whatever people made of the plan since stays: a change, a stop.
+        regimen = Regimen.objects.filter(patient=patient, medication=medication).order_by("pk").first()
+        if regimen is None:
+            regimen = Regimen.objects.create(
+                patient=patient,
+                medication=medication,
+                units_per_dose=line.pieces,
+                times=list(line.times),
+                starts_on=local_today(patient, now) - timedelta(days=HISTORY_DAYS),
+                in_pillbox=drug.weight_g is not None,
+                recorded_at=now,
+            )
+            adopt(regimen=regimen, drug=drug, user=prescriber, now=now)
+        if regimen.stopped_at is None:
+            made.append(regimen)
     return made
 
 
@@ -113,6 +129,8 @@ def _minute(clock: str) -> int:
 
 
 def _fill_past(patient: Patient, regimens: Sequence[Regimen], now: datetime) -> None:
+    if not regimens:
+        return
     outcomes = _past(patient, regimens, local_today(patient, now))
     ScheduledDose.objects.filter(regimen__in=regimens, state=DoseState.PENDING, closes_at__lt=now).delete()
     known = set(ScheduledDose.objects.filter(regimen__in=regimens).values_list("regimen_id", "due_at"))
@@ -159,7 +177,7 @@ def _dose(regimen: Regimen, planned: PlannedDose, outcome: tuple[bool, float], n
 
 def _order_forgotten(patient: Patient, now: datetime) -> None:
     """Order one dose whose window closes in about two minutes, so that the ward shows what happens then."""
-    regimen = Regimen.objects.select_related("patient").filter(patient=patient).order_by("pk").first()
+    regimen = Regimen.objects.select_related("patient").filter(patient=patient, stopped_at=None).order_by("pk").first()
     if regimen is not None:
         due_at = now + CLOSES_IN - timedelta(minutes=regimen.late_minutes)
         order_single_dose(regimen=regimen, due_at=due_at, local_date=local_today(patient, now), now=now)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from django.db import transaction
+from django.db.models import Q
 
 from compliance.adherence.fusion import Episode, Finding, Verdict, judge
 from compliance.adherence.measures import DoseState
@@ -15,6 +16,8 @@ from compliance.services.events import record_event
 from compliance.signals import intake_recorded, intake_withdrawn
 
 LATE_UP_TO = timedelta(hours=12)  # an intake later than this after the window is not that dose any more
+# Two openings of a lid lie further apart. Two gateways that hear one opening number and time it each for itself.
+SAME_OPENING = timedelta(seconds=0.5)
 WITHDRAW_WITHIN = timedelta(hours=12)
 UNKNOWN_DOSE_G = 0.5  # a common tablet; used when nothing is planned for this pillbox
 UNSETTLED = (DoseState.PENDING, DoseState.MISSED)
@@ -58,9 +61,9 @@ def record_pillbox_episode(*, patient: Patient, device_id: int, episode: Episode
     """
     # One intake of a patient at a time. Not a full lock: an alert about this patient must be insertable meanwhile.
     Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-    if Intake.objects.filter(device_id=device_id, seq=episode.opened_seq).exists():
-        return None
     at = datetime.fromtimestamp(episode.opened_at, tz=UTC)
+    if _is_recorded(device_id, episode.opened_seq, at):
+        return None
     current = _current_doses(patient, at)
     # What a demonstration made up gives way to what a device saw.
     unsettled = [dose for dose in current if dose.state in UNSETTLED or dose.synthetic]
@@ -84,6 +87,12 @@ def record_pillbox_episode(*, patient: Patient, device_id: int, episode: Episode
     _note(intake, extra=bool(current) and not unsettled and _seen_by_pillbox(doses))
     intake_recorded.send(sender=Intake, patient=patient, intake=intake, doses=settled)
     return intake
+
+
+def _is_recorded(device_id: int, seq: int, at: datetime) -> bool:
+    """Tell whether this opening has its intake, be it under the number that another gateway gave."""
+    same_moment = Q(source=IntakeSource.PILLBOX, at__gt=at - SAME_OPENING, at__lt=at + SAME_OPENING)
+    return Intake.objects.filter(Q(seq=seq) | same_moment, device_id=device_id).exists()
 
 
 def _seen_by_pillbox(doses: list[ScheduledDose]) -> bool:
@@ -121,21 +130,13 @@ def _note(intake: Intake, *, extra: bool) -> None:
 
 
 @transaction.atomic
-def mark_taken(*, dose: ScheduledDose, user: User, now: datetime) -> Intake:
-    """Record that a person saw the dose being taken. Raises DoseNotOpen."""
+def mark_taken(*, dose: ScheduledDose, user: User, now: datetime, at: datetime | None = None) -> Intake:
+    """Record that a person saw a dose without an order being taken, now or `at` a moment before. Raises DoseNotOpen."""
+    at = at or now
     locked = ScheduledDose.objects.select_for_update(of=("self",)).select_related("patient").get(pk=dose.pk)
-    if locked.state not in UNSETTLED or not locked.opens_at <= now <= locked.closes_at + LATE_UP_TO:
+    if locked.state not in UNSETTLED or at > now or not locked.opens_at <= at <= locked.closes_at + LATE_UP_TO:
         raise DoseNotOpen
-    intake = Intake.objects.create(
-        patient=locked.patient,
-        source=IntakeSource.MANUAL,
-        finding=Finding.TAKEN.value,
-        confidence=1.0,
-        at=now,
-        recorded_at=now,
-        recorded_by=user,
-    )
-    settled = _settle(intake, [locked], now)
+    intake = settle_by_hand(dose=locked, user=user, at=at, now=now)
     record_event(
         category=EventCategory.CLINICAL,
         code="intake_entered",
@@ -144,7 +145,23 @@ def mark_taken(*, dose: ScheduledDose, user: User, now: datetime) -> Intake:
         user=user,
         detail={"intake": intake.pk},
     )
-    intake_recorded.send(sender=Intake, patient=locked.patient, intake=intake, doses=settled)
+    return intake
+
+
+def settle_by_hand(*, dose: ScheduledDose, user: User, at: datetime, now: datetime) -> Intake:
+    """Write the intake that a person reports and settle its dose, inside the caller's transaction."""
+    intake = Intake.objects.create(
+        patient=dose.patient,
+        source=IntakeSource.MANUAL,
+        finding=Finding.TAKEN.value,
+        confidence=1.0,
+        regimen_id=dose.regimen_id,
+        at=at,
+        recorded_at=now,
+        recorded_by=user,
+    )
+    settled = _settle(intake, [dose], now)
+    intake_recorded.send(sender=Intake, patient=dose.patient, intake=intake, doses=settled)
     return intake
 
 
@@ -158,13 +175,7 @@ def withdraw_intake(*, intake: Intake, user: User, now: datetime) -> None:
     too_old = now - locked.recorded_at > WITHDRAW_WITHIN
     if locked.source != IntakeSource.MANUAL or locked.withdrawn_at is not None or too_old:
         raise IntakeNotWithdrawable
-    locked.withdrawn_at, locked.withdrawn_by = now, user
-    locked.save(update_fields=["withdrawn_at", "withdrawn_by"])
-    doses = list(locked.doses.select_for_update())
-    for dose in doses:
-        dose.state = DoseState.PENDING.value if now <= dose.closes_at else DoseState.MISSED.value
-        dose.intake, dose.changed_at = None, now
-    ScheduledDose.objects.bulk_update(doses, ["state", "intake", "changed_at"])
+    take_back(intake=locked, user=user, now=now)
     record_event(
         category=EventCategory.CLINICAL,
         code="intake_withdrawn",
@@ -173,4 +184,20 @@ def withdraw_intake(*, intake: Intake, user: User, now: datetime) -> None:
         user=user,
         detail={"intake": locked.pk},
     )
-    intake_withdrawn.send(sender=Intake, patient=locked.patient, intake=locked, doses=doses)
+
+
+def take_back(*, intake: Intake, user: User, now: datetime) -> None:
+    """Mark an entry by hand as withdrawn and reopen its doses, inside the caller's transaction."""
+    intake.withdrawn_at, intake.withdrawn_by = now, user
+    intake.save(update_fields=["withdrawn_at", "withdrawn_by"])
+    doses = list(intake.doses.select_for_update())
+    for dose in doses:
+        restore_dose(dose, now)
+    intake_withdrawn.send(sender=Intake, patient=intake.patient, intake=intake, doses=doses)
+
+
+def restore_dose(dose: ScheduledDose, now: datetime) -> None:
+    """Let a dose be open again, or missed where its window has closed."""
+    dose.state = DoseState.PENDING.value if now <= dose.closes_at else DoseState.MISSED.value
+    dose.intake, dose.changed_at = None, now
+    dose.save(update_fields=["state", "intake", "changed_at"])

@@ -37,10 +37,13 @@ def _rows(regimen: Regimen, planned: Iterable[PlannedDose], now: datetime) -> li
 def plan_doses(*, now: datetime, patients: Iterable[Patient] | None = None, ahead: timedelta = AHEAD) -> int:
     """Write the doses due until `now + ahead` that are not there yet; return how many regimens were looked at.
 
-    A regimen without doses starts now: no past is invented. After a pause of the server the doses in between are
-    written too, so that pillbox data which arrives late finds them. Safe to run twice, and at the same time.
+    A stopped regimen is passed over. A regimen without doses starts now: no past is invented. After a pause of the
+    server the doses in between are written too, so that pillbox data which arrives late finds them. Safe to run twice,
+    and at the same time.
     """
-    regimens = Regimen.objects.select_related("patient").annotate(newest=Max("doses__due_at"))
+    regimens = (
+        Regimen.objects.filter(stopped_at__isnull=True).select_related("patient").annotate(newest=Max("doses__due_at"))
+    )
     regimens = regimens.filter(Q(ends_on__isnull=True) | Q(ends_on__gte=now.date() - timedelta(days=1)))
     if patients is not None:
         regimens = regimens.filter(patient__in=list(patients))
@@ -51,6 +54,12 @@ def plan_doses(*, now: datetime, patients: Iterable[Patient] | None = None, ahea
         ScheduledDose.objects.bulk_create(rows, ignore_conflicts=True)
         looked_at += 1
     return looked_at
+
+
+def plan_from(regimen: Regimen, *, start: datetime, now: datetime, ahead: timedelta = AHEAD) -> None:
+    """Write one regimen's doses due from `start`, which may lie a little in the past, until `now + ahead`."""
+    rows = _rows(regimen, expand(regimen.plan(), start, now + ahead), now)
+    ScheduledDose.objects.bulk_create([row for row in rows if row.closes_at > now], ignore_conflicts=True)
 
 
 def order_single_dose(*, regimen: Regimen, due_at: datetime, local_date: date, now: datetime) -> ScheduledDose:

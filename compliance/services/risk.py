@@ -10,6 +10,7 @@ from compliance.adherence.reasons import reasons
 from compliance.adherence.risk import shipped
 from compliance.models import Patient, RiskEstimate
 from compliance.selectors.adherence import history_before, last_change, newest_risk, next_dose
+from compliance.services.log import append
 from compliance.signals import risk_recomputed
 
 SYNTHETIC = True  # the shipped weights know generated histories only; pages must say so
@@ -41,6 +42,19 @@ def refresh_risk(*, patient: Patient, now: datetime) -> RiskEstimate | None:
             "synthetic": SYNTHETIC,
             "computed_at": now,
         },
+    )
+    append(
+        kind="risk_estimated",
+        record={
+            "patient": str(patient.pk),
+            "dose": dose.pk,
+            "model": model.version,
+            "probability": round(prediction.probability, 6),
+            "synthetic": SYNTHETIC,
+        },
+        patient_id=patient.pk,
+        ward_id=patient.ward_id,
+        at=now,
     )
     risk_recomputed.send(sender=RiskEstimate, patient=patient, estimate=estimate)
     return estimate

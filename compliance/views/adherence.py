@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from compliance.errors import DoseNotOpen, IntakeNotWithdrawable
+from compliance.errors import DomainError
 from compliance.models import Intake, Patient, ScheduledDose
 from compliance.selectors import scope_for, within_scope
 from compliance.selectors.adherence import (
@@ -24,8 +24,9 @@ from compliance.selectors.adherence import (
     next_dose,
     openings_of_today,
 )
-from compliance.services.intakes import mark_taken, withdraw_intake
-from compliance.views.access import patient_or_404, signed_in, visible_or_404
+from compliance.services.accesses import record_access
+from compliance.services.administrations import take, undo_taken
+from compliance.views.access import may_once_confirmed, patient_or_404, signed_in, visible_or_404
 from compliance.views.adherence_chart import calendar, dot_plot
 from compliance.views.adherence_words import dose_line, next_line, opening_line, risk_card
 
@@ -37,6 +38,7 @@ PERIODS = (14, 30, 60)
 def adherence_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Show how the medication of the last weeks was taken, and how likely the next dose is to be missed."""
     patient = patient_or_404(request, patient_id, VIEW)
+    record_access(user=request.user, patient=patient, what="adherence")
     now = timezone.now()
     period = _period(request)
     last = local_today(patient, now)
@@ -61,17 +63,20 @@ def adherence_page(request: HttpRequest, patient_id: UUID) -> HttpResponse:
 def medication_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Show today's doses."""
     patient = patient_or_404(request, patient_id, VIEW)
+    record_access(user=request.user, patient=patient, what="patient_page", refreshing=True)
     return render(request, "compliance/_medication.html", _panel(request, patient, timezone.now()))
 
 
 @require_POST
 def enter_intake(request: HttpRequest, dose_id: int) -> HttpResponse:
     """Record by hand that a dose was taken."""
-    dose = visible_or_404(within_scope(ScheduledDose.objects.all(), scope_for(signed_in(request), RECORD)), pk=dose_id)
+    joined = ScheduledDose.objects.select_related("patient")
+    dose = visible_or_404(within_scope(joined, scope_for(signed_in(request), RECORD)), pk=dose_id)
+    record_access(user=request.user, patient=dose.patient, what="dose")
     problem = ""
     try:
-        mark_taken(dose=dose, user=signed_in(request), now=timezone.now())
-    except DoseNotOpen as error:
+        take(dose=dose, user=signed_in(request), now=timezone.now())
+    except DomainError as error:
         if not request.headers.get("HX-Request"):
             raise
         problem = error.message
@@ -81,11 +86,13 @@ def enter_intake(request: HttpRequest, dose_id: int) -> HttpResponse:
 @require_POST
 def undo_intake(request: HttpRequest, intake_id: int) -> HttpResponse:
     """Take an entry by hand back."""
-    intake = visible_or_404(within_scope(Intake.objects.all(), scope_for(signed_in(request), RECORD)), pk=intake_id)
+    joined = Intake.objects.select_related("patient")
+    intake = visible_or_404(within_scope(joined, scope_for(signed_in(request), RECORD)), pk=intake_id)
+    record_access(user=request.user, patient=intake.patient, what="dose")
     problem = ""
     try:
-        withdraw_intake(intake=intake, user=signed_in(request), now=timezone.now())
-    except IntakeNotWithdrawable as error:
+        undo_taken(intake=intake, user=signed_in(request), now=timezone.now())
+    except DomainError as error:
         if not request.headers.get("HX-Request"):
             raise
         problem = error.message
@@ -111,7 +118,7 @@ def _panel(request: HttpRequest, patient: Patient, now: datetime) -> dict[str, A
         "openings": [opening_line(intake, zone) for intake in openings_of_today(patient, now)],
         "following": next_line(following, zone, now) if following else None,
         "risk": risk_card(risk) if risk else None,
-        "may_record": signed_in(request).has_perm(RECORD, patient),
+        "may_record": may_once_confirmed(signed_in(request), RECORD, patient),
     }
 
 

@@ -46,6 +46,7 @@ class OpeningLine:
     time: str
     words: str
     note: str
+    intake_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _can_undo(intake: Intake | None, now: datetime) -> bool:
 def opening_line(intake: Intake, zone: ZoneInfo) -> OpeningLine:
     """Describe an opening."""
     note = f"{_tray(intake.weight_drop_g)}, {_sure(intake.confidence)}"
-    return OpeningLine(f"{intake.at.astimezone(zone):%H:%M}", FOUND[Finding(intake.finding)], note)
+    return OpeningLine(f"{intake.at.astimezone(zone):%H:%M}", FOUND[Finding(intake.finding)], note, intake.pk)
 
 
 def _tray(drop_g: float | None) -> str:

@@ -11,6 +11,7 @@ from math import inf
 
 from devices.energy.cpu import framing_j, seal_j
 from devices.energy.links import Link
+from devices.protocol.suites import Suite
 
 HEADER_BYTES = 20
 TAG_BYTES = 16
@@ -38,7 +39,9 @@ class Cost:
         return Cost(self.radio_j * count, self.cpu_j * count, self.security_j * count)
 
 
-def message_cost(link: Link, payload_bytes: float, *, sealed: bool, gap_s: float = inf) -> Cost:
+def message_cost(
+    link: Link, payload_bytes: float, *, sealed: bool, gap_s: float = inf, suite: Suite = Suite.ASCON_AEAD128
+) -> Cost:
     """Return the cost of one message of `payload_bytes` readings over `link`.
 
     gap_s: time until the next message on this link; it ends the tail early.
@@ -50,7 +53,7 @@ def message_cost(link: Link, payload_bytes: float, *, sealed: bool, gap_s: float
     if not sealed:
         return Cost(link.send_j(payload_bytes) + tail_j, framing_j(payload_bytes))
     frame_bytes = payload_bytes + SEAL_BYTES
-    send_j, sealing_j = link.send_j(frame_bytes), seal_j(payload_bytes, HEADER_BYTES)
+    send_j, sealing_j = link.send_j(frame_bytes), seal_j(payload_bytes, HEADER_BYTES, suite)
     framed_j = framing_j(frame_bytes)
     extra_j = send_j - link.send_j(payload_bytes) + sealing_j + framed_j - framing_j(payload_bytes)
     return Cost(send_j + tail_j, framed_j + sealing_j, extra_j)

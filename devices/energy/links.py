@@ -15,6 +15,7 @@ from math import ceil, inf
 from types import MappingProxyType
 
 US = 1e-6  # s
+STACK_BYTES = 20 + 32 + 22 + 8  # IPv4, TCP with time stamps, TLS 1.3 record, WebSocket: under each of our packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Link:
     tail_w: float = 0.0
     tail_s: float = 0.0  # how long the link stays up after a message
     connect_j: float = 0.0  # to come back once the tail has ended
+    stack_bytes: int = 0  # of `packet_overhead_bytes`: what is IP and above, where it speaks IP
 
     def packets(self, payload_bytes: float) -> int:
         """Return how many packets carry `payload_bytes`; an empty message is one packet."""
@@ -42,9 +44,16 @@ class Link:
 
     def send_j(self, payload_bytes: float) -> float:
         """Return the energy of sending one message of `payload_bytes`, without its tail, in J."""
-        packets = self.packets(payload_bytes)
-        air_s = packets * self.preamble_s + (payload_bytes + packets * self.packet_overhead_bytes) * self.byte_s
-        return self.wake_j + self.transmit_w * air_s + self.receive_w * packets * self.listen_s
+        listen_s = self.packets(payload_bytes) * self.listen_s
+        return self.wake_j + self.transmit_w * self.air_s(payload_bytes) + self.receive_w * listen_s
+
+    def air_bytes(self, payload_bytes: float) -> float:
+        """Return the bytes of one message with the headers of all its packets."""
+        return payload_bytes + self.packets(payload_bytes) * self.packet_overhead_bytes
+
+    def air_s(self, payload_bytes: float) -> float:
+        """Return the airtime of one message, in s."""
+        return self.packets(payload_bytes) * self.preamble_s + self.air_bytes(payload_bytes) * self.byte_s
 
     def tail_j(self, gap_s: float = inf) -> float:
         """Return the energy of staying up after a message when the next one follows after `gap_s`, in J."""
@@ -106,7 +115,8 @@ WIFI = Link(
     receive_w=63e-3 * 3.3,
     byte_s=8 / 54 * US,
     preamble_s=26 * US,
-    packet_overhead_bytes=26 + 16 + 4 + 8 + 20 + 32 + 22 + 8,
+    packet_overhead_bytes=26 + 16 + 4 + 8 + STACK_BYTES,
+    stack_bytes=STACK_BYTES,
     packet_payload_bytes=1380,
     listen_s=(28 + 7.5 * 9 + 10 + 28 + 130) * US,
     wake_j=22e-3 * 3.3 * 1e-3,
@@ -128,7 +138,8 @@ LTE_M = Link(
     receive_w=45e-3 * 3.7,
     byte_s=8 / 180e3,
     preamble_s=0.0,
-    packet_overhead_bytes=6 + 20 + 32 + 22 + 8,
+    packet_overhead_bytes=6 + STACK_BYTES,
+    stack_bytes=STACK_BYTES,
     packet_payload_bytes=1300,
     listen_s=0.020,
     wake_j=0.0,
@@ -148,7 +159,8 @@ ETHERNET = Link(
     receive_w=0.270,
     byte_s=0.08 * US,
     preamble_s=0.0,
-    packet_overhead_bytes=8 + 14 + 4 + 12 + 20 + 32 + 22 + 8,
+    packet_overhead_bytes=8 + 14 + 4 + 12 + STACK_BYTES,
+    stack_bytes=STACK_BYTES,
     packet_payload_bytes=1400,
     listen_s=(8 + 14 + 4 + 12 + 52) * 0.08 * US,
     wake_j=0.5 * 20 * US,

@@ -16,3 +16,18 @@ def joules(value: float) -> tuple[str, str]:
 def energy(value: float) -> str:
     """Return an energy in one string."""
     return " ".join(joules(value))
+
+
+_SPANS = ((365.25 * 86_400, "year"), (86_400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it, with two digits where that helps: "9.5 days", "40 minutes"."""
+    if seconds > 100 * _SPANS[0][0]:
+        return "more than 100 years"
+    for span_s, name in _SPANS:
+        if seconds >= 1.5 * span_s or span_s == 1.0:
+            count = seconds / span_s
+            shown = f"{count:.1f}".removesuffix(".0") if count < 9.95 else f"{count:,.0f}"
+            return f"{shown} {name}{'' if shown == '1' else 's'}"
+    raise AssertionError("seconds are the last of the spans")

@@ -1,4 +1,4 @@
-"""`python -m devices.gateway --config FILE [--status | --revive]`.
+"""`python -m devices.gateway --config FILE [--status | --revive]`, and `python -m devices.gateway pair ADDRESS`.
 
 The exit status is 2 when the configuration or the queue cannot be used; the sentence says why.
 """
@@ -9,16 +9,22 @@ import argparse
 import asyncio
 import logging
 import sys
+import time
 from pathlib import Path
 
 from compliance.errors import DomainError
 from devices.gateway.agent import Agent
 from devices.gateway.config import GatewayConfig, load
-from devices.gateway.queue import DiskQueue, read_depth
+from devices.gateway.queue import DiskQueue
+from devices.gateway.queue_file import read_depth
 
 
 def main() -> int:
-    """Run the agent, or say how full its queue is, or put its dead letters back."""
+    """Run the agent, pair it, say how full its queue is, or put its dead letters back."""
+    if sys.argv[1:2] == ["pair"]:
+        from devices.gateway.pair import main as pair_main  # a gateway at work has no use for it
+
+        return pair_main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m devices.gateway", description="The Medtwin gateway agent.")
     parser.add_argument("--config", type=Path, required=True, help="the gateway's JSON file")
     task = parser.add_mutually_exclusive_group()
@@ -46,15 +52,21 @@ async def _run(config: GatewayConfig) -> None:
 
 
 def _status(config: GatewayConfig) -> int:
-    depth = read_depth(config.path(config.queue))
+    depth = read_depth(config.path(config.queue), time.time(), config.max_queue_bytes)
     print(f"waiting {depth.waiting} batches, the oldest for {depth.oldest_s:.0f} s")
     print(f"dead letters {depth.dead}")
     print(f"dropped {depth.dropped}")
+    for urgency, one in depth.classes.items():
+        words = f"waiting {one.waiting}, the oldest for {one.oldest_s:.0f} s, dropped {one.dropped}"
+        print(f"{urgency.name.lower()}: {words}")
+    print(f"disk {depth.used_bytes / 2**20:.1f} of {config.max_queue_mb:g} MiB")
+    if depth.doses_only:
+        print("FULL: only dose events are taken")
     return 0
 
 
 def _revive(config: GatewayConfig) -> int:
-    queue = DiskQueue(config.path(config.queue), [], max_batches=config.max_batches)
+    queue = DiskQueue(config.path(config.queue), [], max_bytes=config.max_queue_bytes)
     try:
         print(f"put back {queue.revive()} batches")
     finally:

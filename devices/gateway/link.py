@@ -10,36 +10,28 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from devices.errors import GatewayRefused
+from devices.gateway.greeting import Greeter
+from devices.gateway.pace import Pace
 from devices.gateway.queue import Batch, DiskQueue
-from devices.protocol.ascon import AeadBackend
-from devices.protocol.frames import Header, join_frames
-from devices.protocol.hello import Ack, Challenge, Nack, Refused, Welcome, make_hello
+from devices.gateway.seal import DeviceSeal
+from devices.gateway.turn import LineTurn
+from devices.gateway.uplink import CALM, PRESSING, Turns, kept_of
+from devices.kinds.registry import Urgency
+from devices.protocol.frames import FrameKind, Header, deflate, join_frames
+from devices.protocol.hello import Ack, Challenge, Nack, Refused
 from devices.protocol.messages import decode_message, message_type
+from devices.protocol.suites import SuiteCiphers
 from devices.transport.line import Line
 
 log = logging.getLogger(__name__)
 
-SOFTWARE = "medtwin-gateway/1"
 GREETING_S = 10.0
 ACK_WITHIN_S = 30.0  # a server that is silent for longer is taken for lost, and everything is sent again
 LAST_ACKS_WITHIN_S = 2.0
 MAX_CREDIT = 1024  # bounds memory, whatever a server offers
 MAX_MESSAGE_BYTES = 64 * 1024
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
-CLOCK_TOLERANCE_S = 5.0
-# Refused for its counter alone: under a new one the same readings are welcome.
-RESENDABLE = {"frame_replayed"}
-
-
-class DeviceSeal(NamedTuple):
-    """What seals a device's frames."""
-
-    key: bytes
-    epoch: int
 
 
 class Flight(NamedTuple):
@@ -47,6 +39,7 @@ class Flight(NamedTuple):
 
     batch_id: int
     sent_at: float
+    urgency: Urgency
 
 
 class Session:
@@ -56,48 +49,59 @@ class Session:
         self,
         line: Line,
         queue: DiskQueue,
-        seals: dict[int, DeviceSeal],
-        cipher: AeadBackend,
+        greeter: Greeter,
+        ciphers: SuiteCiphers,
         wake: asyncio.Event,
         stop: asyncio.Event,
+        turn: LineTurn | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        self._line, self._queue, self._seals, self._cipher = line, queue, seals, cipher
-        self._wake, self._stop = wake, stop
+        self._line, self._queue, self._greeter, self._ciphers = line, queue, greeter, ciphers
+        self._wake, self._stop, self._turn = wake, stop, turn or LineTurn(None)
+        self._pace = pace or Pace(queue)
         self._flights: dict[tuple[int, int], Flight] = {}
         self._retries: list[tuple[float, int]] = []  # heap of (due, batch id)
         self._refusals: dict[int, int] = {}  # batch id -> how often it was put off
-        self._last_id = 0
+        self._last_ids = dict.fromkeys(Urgency, 0)  # the newest batch of each urgency that left in this session
+        self._turns = Turns()
         self._credit = 0
+        self.server_ahead_s = 0.0
+        self._epoch_began = asyncio.Event()
 
-    async def greet(self, gateway_id: int, key: Ed25519PrivateKey) -> None:
+    @property
+    def _seals(self) -> dict[int, DeviceSeal]:
+        return self._greeter.seals
+
+    async def greet(self) -> None:
         """Answer the challenge. Raises GatewayRefused, TimeoutError, or FrameMalformed for no such answer."""
         async with asyncio.timeout(GREETING_S):
-            answer = await self._answer(await self._line.recv(), gateway_id, key)
+            answer = await self._answer(await self._line.recv())
             while message_type(answer) == "challenge":  # the server began anew in the meantime
-                answer = await self._answer(answer, gateway_id, key)
+                answer = await self._answer(answer)
         if message_type(answer) == "refused":
             raise _refusal(answer)
-        welcome = decode_message(answer, Welcome)
-        self._credit = min(max(1, welcome["credit"]), MAX_CREDIT)
-        offset_s = time.time() - welcome["server_time"]
-        if abs(offset_s) > CLOCK_TOLERANCE_S:
-            log.warning("event=clock_offset seconds=%.1f", offset_s)
+        self._credit = min(max(1, await asyncio.to_thread(self._greeter.welcome, answer)), MAX_CREDIT)
+        self.server_ahead_s = self._greeter.server_ahead_s
         log.info("event=connected credit=%d", self._credit)
 
-    async def _answer(self, challenge: str | bytes, gateway_id: int, key: Ed25519PrivateKey) -> str | bytes:
-        hello = make_hello(decode_message(challenge, Challenge), gateway_id=gateway_id, software=SOFTWARE, key=key)
-        await self._line.send(msgspec.json.encode(hello).decode())
+    async def _answer(self, challenge: str | bytes) -> str | bytes:
+        await self._line.send(self._greeter.hello(decode_message(challenge, Challenge)))
         return await self._line.recv()
 
     async def run(self) -> None:
         """Send and listen until told to stop; a connection that ends raises what ended it in an ExceptionGroup."""
-        async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._listen())
-            await self._send_all()
-            listening.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._listen())
+                await self._send_all()
+                listening.cancel()
+        finally:
+            self._turn.release()  # without a line nobody has to wait for us
 
     async def _send_all(self) -> None:
         while not self._stop.is_set():
+            if self._greeter.is_due():
+                await self._go_on_under_new_keys()
             self._wake.clear()
             room = self._credit - len(self._flights)
             sent = await self._send_some(room) if room > 0 else 0
@@ -109,6 +113,19 @@ class Session:
             self._wake.clear()
             await _wait(self._wake, 0.1)
 
+    async def _go_on_under_new_keys(self) -> None:
+        """Begin the next epoch once every frame of this one is answered. Raises TimeoutError; then a new line does."""
+        while self._flights and not self._stop.is_set():
+            self._wake.clear()
+            self._check_silence()
+            await _wait(self._wake, 1.0)
+        if self._stop.is_set():
+            return
+        self._epoch_began.clear()
+        async with asyncio.timeout(GREETING_S):
+            await self._line.send(self._greeter.hello_again())
+            await self._epoch_began.wait()
+
     async def _send_some(self, room: int) -> int:
         batches = await asyncio.to_thread(self._next_batches, self._due(room), room)
         if not batches:
@@ -117,10 +134,18 @@ class Session:
         headers, frames = await asyncio.to_thread(self._seal, ours)
         now = time.monotonic()
         for batch, header in zip(ours, headers, strict=True):
-            self._flights[header.device, header.counter] = Flight(batch.id, now)
+            self._flights[header.device, header.counter] = Flight(batch.id, now, batch.urgency)
+        self._mark_turn()
         for message in _messages(frames):
             await self._line.send(message)
         return len(batches)
+
+    def _mark_turn(self) -> None:
+        """Keep bulk images of other programs off the line for as long as something urgent is on it."""
+        if any(flight.urgency in PRESSING for flight in self._flights.values()):
+            self._turn.take()
+        else:
+            self._turn.release()
 
     def _due(self, room: int) -> list[int]:
         """Return the ids of batches that were put off until now."""
@@ -131,8 +156,14 @@ class Session:
 
     def _next_batches(self, due: list[int], room: int) -> list[Batch]:
         found = self._queue.get(due)
-        fresh = self._queue.after(self._last_id, room - len(found))
-        self._last_id = fresh[-1].id if fresh else self._last_id
+        room -= len(found)
+        waiting = {urgency: self._queue.after(self._last_ids[urgency], room, urgency) for urgency in PRESSING}
+        through = self._pace.release(any(waiting.values()))
+        for urgency in CALM:
+            waiting[urgency] = self._queue.after(self._last_ids[urgency], room, urgency, through)
+        fresh = self._turns.pick(waiting, room, kept_of(self._credit))
+        for batch in fresh:
+            self._last_ids[batch.urgency] = batch.id
         return found + fresh
 
     def _bury_strangers(self, batches: list[Batch]) -> list[Batch]:
@@ -145,15 +176,36 @@ class Session:
 
     def _seal(self, batches: list[Batch]) -> tuple[list[Header], list[bytes]]:
         seals = [self._seals[batch.device] for batch in batches]
-        headers = [
-            Header(batch.kind, batch.device, seal.epoch, self._queue.take_counter(batch.device))
-            for batch, seal in zip(batches, seals, strict=True)
+        plain = [batch.sealable for batch in batches]
+        packed = [
+            _packed(batch.kind, payload, self._deflates(seal))
+            for batch, (_, payload), seal in zip(batches, plain, seals, strict=True)
         ]
+        headers = [
+            Header(
+                batch.kind,
+                batch.device,
+                seal.epoch,
+                self._queue.take_counter(batch.device),
+                seal.suite,
+                sealed is not payload,
+                version,
+            )
+            for batch, seal, (version, payload), sealed in zip(batches, seals, plain, packed, strict=True)
+        ]
+        self._greeter.sealed(len(headers))
         raw = [header.raw for header in headers]
-        sealed = self._cipher.seal_batch(
-            [seal.key for seal in seals], [header.nonce for header in headers], raw, [b.payload for b in batches]
+        sealed = self._ciphers.seal_batch(
+            [seal.suite for seal in seals],
+            [seal.key for seal in seals],
+            [header.nonce for header in headers],
+            raw,
+            packed,
         )
         return headers, [head + body for head, body in zip(raw, sealed, strict=True)]
+
+    def _deflates(self, seal: DeviceSeal) -> bool:
+        return seal.deflate if self._pace.deflate is None else self._pace.deflate
 
     async def _listen(self) -> None:
         while True:  # ends when the line does
@@ -163,12 +215,17 @@ class Session:
                 await self._acked(decode_message(text, Ack))
             elif kind == "nack":
                 await self._refused(decode_message(text, Nack))
+            elif kind == "welcome":
+                await asyncio.to_thread(self._greeter.welcome, text)
+                log.info("event=epoch_began")
+                self._epoch_began.set()
             elif kind == "refused":
                 raise _refusal(text)
             elif kind == "challenge":
                 raise ConnectionResetError("the server began anew")
             else:
                 log.warning("event=message_unknown type=%r", kind)
+            self._mark_turn()
             self._wake.set()
 
     async def _acked(self, ack: Ack) -> None:
@@ -185,7 +242,7 @@ class Session:
         log.warning(
             "event=frame_refused device=%d code=%s permanent=%s", nack["device"], nack["code"], nack["permanent"]
         )
-        if nack["permanent"] and nack["code"] not in RESENDABLE:
+        if nack["permanent"] and nack["code"] not in self._greeter.resendable:
             self._refusals.pop(flight.batch_id, None)
             await asyncio.to_thread(self._queue.bury, flight.batch_id, nack["code"], nack["message"])
             return
@@ -196,10 +253,22 @@ class Session:
     def _until_retry(self) -> float:
         return max(0.0, self._retries[0][0] - time.monotonic()) if self._retries else RETRY_MOST_S
 
+    @property
+    def silent_s(self) -> float:
+        """For how long the oldest frame on its way has had no answer, in s; 0 when none is on its way."""
+        oldest = min((flight.sent_at for flight in list(self._flights.values())), default=None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
     def _check_silence(self) -> None:
-        oldest = min((flight.sent_at for flight in self._flights.values()), default=None)
-        if oldest is not None and time.monotonic() - oldest > ACK_WITHIN_S:
+        if self.silent_s > ACK_WITHIN_S:
             raise TimeoutError(f"no acknowledgement within {ACK_WITHIN_S:.0f} s")
+
+
+def _packed(kind: FrameKind, payload: bytes, deflated: bool) -> bytes:
+    """Return the payload, deflated where that was asked for and makes it shorter."""
+    if not deflated or kind is not FrameKind.READINGS:
+        return payload
+    return min(payload, deflate(payload), key=len)
 
 
 def _refusal(text: str | bytes) -> GatewayRefused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.kinds.measurement import Form, Measurement, Partition, mdc
+from devices.kinds.measurement import Form, Measurement, Partition, Urgency, mdc
 
 BATTERY = Measurement(
     key="battery",
@@ -12,6 +12,7 @@ BATTERY = Measurement(
     low=0,
     high=100,
     period_s=300,
+    runs_out=True,
 )
 
 PUMP_ALARM = Measurement(
@@ -24,4 +25,5 @@ PUMP_ALARM = Measurement(
     period_s=60,
     kind=Form.ENUMERATION,
     values={0: "none", 1: "occlusion", 2: "empty", 3: "air in line", 4: "battery low"},
+    urgency=Urgency.ALARM,
 )

@@ -9,7 +9,8 @@ HEAD = """# Device kinds
 
 Written by `manage.py document_devices` from the tables in `devices/kinds/`. Codes are ISO/IEEE 11073-10101 as
 partition::term (1024 is the partition that the standard leaves for one's own terms), LOINC where it has a term, units
-UCUM. A value outside its range cannot be true and is refused. How to add a kind: [add-a-device.md](add-a-device.md).
+UCUM. A value outside its range cannot be true and is refused. The last column says how urgently it travels, and what a
+full gateway drops last ([edge.md](edge.md)). How to add a kind: [add-a-device.md](add-a-device.md).
 """
 
 
@@ -20,7 +21,7 @@ def as_markdown() -> str:
 
 def _section(kind: DeviceKind) -> str:
     rows = "\n".join(_row(measurement) for measurement in kind.measurements)
-    head = "| key | what | code | LOINC | unit | range | every |\n|---|---|---|---|---|---|---|"
+    head = "| key | what | code | LOINC | unit | range | every | travels as |\n|---|---|---|---|---|---|---|---|"
     return f"## {kind.label}: `{kind.name}`\n\n{head}\n{rows}\n"
 
 
@@ -31,4 +32,5 @@ def _row(m: Measurement) -> str:
         span = f"{m.low:g} to {m.high:g}"
     period = f"{m.period_s:g} s" if m.period_s else "event"
     code = f"{m.code >> 16}::{m.code & 0xFFFF}"
-    return f"| `{m.key}` | {m.label} | {code} | {m.loinc or '-'} | {m.unit} | {span} | {period} |"
+    urgency = m.travels_as.name.lower()
+    return f"| `{m.key}` | {m.label} | {code} | {m.loinc or '-'} | {m.unit} | {span} | {period} | {urgency} |"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 
 from devices.errors import ReadingMetricUnknown
-from devices.kinds.measurement import DeviceKind, Form, Measurement
+from devices.kinds.measurement import DeviceKind, Form, Measurement, Urgency
 
-__all__ = ["KINDS", "DeviceKind", "Form", "Measurement", "by_code", "by_key"]
+__all__ = ["KINDS", "DeviceKind", "Form", "Measurement", "Urgency", "by_code", "by_key", "urgency_of"]
 
 
 def _find_kinds() -> dict[str, DeviceKind]:
@@ -47,3 +47,9 @@ def by_code(code: int) -> Measurement:
 def by_key(key: str) -> Measurement:
     """Return the measurement with that key. Raises KeyError, since a key comes from our own code."""
     return _BY_KEY[key]
+
+
+def urgency_of(codes: Iterable[int]) -> Urgency:
+    """Return the urgency of the most urgent of these metrics; what no kind describes is telemetry."""
+    known = (_BY_CODE[code].travels_as for code in codes if code in _BY_CODE)
+    return min(known, default=Urgency.TELEMETRY)

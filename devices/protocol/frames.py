@@ -1,41 +1,45 @@
 """The sealed frame: one header, one encrypted payload of readings or of one waveform block.
 
-The layouts are pictured in docs/wire-protocol.md. This module lays bytes out and takes
-them apart; it never sees a key. All numbers are big endian.
+The layouts are pictured in docs/wire-protocol.md. This module lays bytes out and takes frames apart; it never sees a
+key. All numbers are big endian. Opened payloads become arrays in `devices.protocol.decoding`: a gateway, which only
+encodes, has no room for NumPy.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from devices.errors import FrameMalformed, FrameOversized, FrameTruncated, ReadingNotFinite
-from devices.telemetry.batch import READING, Waveform
+from devices.protocol.suites import Suite
+
+if TYPE_CHECKING:
+    from devices.protocol.samples import Samples
 
 VERSION = 1
-SUITE_ASCON_AEAD128 = 1
+HEARD_VERSION = 2  # its payload says first when the gateway heard what it brings: devices.protocol.heard
 HEADER_BYTES = 20
+FLAG_DEFLATED = 1  # the payload of readings is in raw DEFLATE (RFC 1951)
 NONCE_BYTES = 16
 TAG_BYTES = 16
 MAX_FRAME_BYTES = 16 * 1024
 # Counters and sequence numbers stay below 2^63, so that every database keeps them in a signed 64-bit column.
 LIMIT_63 = 1 << 63
 
+_SUITES = frozenset(map(int, Suite))
+READINGS_HEAD = struct.Struct(">QdH")  # base sequence, base time, count
+READING_WIRE = struct.Struct(">Iif")  # metric, ms after the base time, value
+WAVEFORM_HEAD = struct.Struct(">QdIIfH")  # sequence, start, metric, period in us, scale, count
 _HEADER = struct.Struct(">4BIIQ")
-_READINGS_HEAD = struct.Struct(">QdH")
-_WAVEFORM_HEAD = struct.Struct(">QdIIfH")
 _LENGTH = struct.Struct(">H")
-_WIRE_READING = np.dtype([("metric", ">u4"), ("dt_ms", ">i4"), ("value", ">f4")])
 
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - HEADER_BYTES - TAG_BYTES
-MAX_READINGS = (MAX_PAYLOAD_BYTES - _READINGS_HEAD.size) // _WIRE_READING.itemsize
-MAX_SAMPLES = (MAX_PAYLOAD_BYTES - _WAVEFORM_HEAD.size) // 2
+MAX_READINGS = (MAX_PAYLOAD_BYTES - READINGS_HEAD.size) // READING_WIRE.size
+MAX_SAMPLES = (MAX_PAYLOAD_BYTES - WAVEFORM_HEAD.size) // 2
 
 
 class FrameKind(IntEnum):
@@ -43,6 +47,7 @@ class FrameKind(IntEnum):
 
     READINGS = 1
     WAVEFORM = 2
+    FACT = 3  # what the gateway did on its own; see devices.protocol.facts
 
 
 class Header(NamedTuple):
@@ -52,27 +57,20 @@ class Header(NamedTuple):
     device: int
     epoch: int
     counter: int
+    suite: int = Suite.ASCON_AEAD128
+    deflated: bool = False
+    version: int = VERSION
 
     @property
     def raw(self) -> bytes:
         """The 20 bytes: the associated data of the seal."""
-        return _HEADER.pack(VERSION, SUITE_ASCON_AEAD128, self.kind, 0, self.device, self.epoch, self.counter)
+        first = (self.version, self.suite, self.kind, int(self.deflated))
+        return _HEADER.pack(*first, self.device, self.epoch, self.counter)
 
     @property
     def nonce(self) -> bytes:
         """The 16 bytes device || epoch || counter; they never repeat under one key."""
         return self.raw[HEADER_BYTES - NONCE_BYTES :]
-
-
-class Decoded(NamedTuple):
-    """What `decode_readings_many` made of several payloads.
-
-    readings: READING[n]. frame_of: intp[n], which payload each reading came from. refused: payload index -> its error.
-    """
-
-    readings: NDArray[np.void]
-    frame_of: NDArray[np.intp]
-    refused: dict[int, FrameMalformed | ReadingNotFinite]
 
 
 def parse_header(frame: bytes) -> Header:
@@ -85,11 +83,12 @@ def parse_header(frame: bytes) -> Header:
     if len(frame) < HEADER_BYTES + TAG_BYTES:
         raise FrameTruncated(f"a frame of {len(frame)} bytes has no room for header and tag")
     version, suite, kind, flags, device, epoch, counter = _HEADER.unpack_from(frame)
-    if (version, suite, flags) != (VERSION, SUITE_ASCON_AEAD128, 0) or kind not in (1, 2):
+    known = version == VERSION or (version == HEARD_VERSION and kind != FrameKind.FACT)
+    if not known or flags > (kind == FrameKind.READINGS) or suite not in _SUITES or kind not in (1, 2, 3):
         raise FrameMalformed(f"version {version}, cipher {suite}, kind {kind}, flags {flags} is not spoken here")
     if not 0 < counter < LIMIT_63:
         raise FrameMalformed(f"counter {counter} is outside 1..2^63-1")
-    return Header(FrameKind(kind), device, epoch, counter)
+    return Header(FrameKind(kind), device, epoch, counter, suite, flags == FLAG_DEFLATED, version)
 
 
 def encode_readings(base_seq: int, metrics: Sequence[int], times: Sequence[float], values: Sequence[float]) -> bytes:
@@ -102,63 +101,79 @@ def encode_readings(base_seq: int, metrics: Sequence[int], times: Sequence[float
         raise FrameOversized(f"{len(metrics)} readings do not fit one frame; {MAX_READINGS} do")
     if not 0 < len(metrics) == len(times) == len(values):
         raise FrameMalformed("readings need as many metrics as times and values, and at least one")
-    body = np.empty(len(metrics), _WIRE_READING)
-    with np.errstate(invalid="ignore"):
-        dt_ms = np.rint((np.asarray(times) - times[0]) * 1000.0)
-    if not (np.abs(dt_ms) < 2**31).all():
-        raise FrameMalformed("the readings of one frame lie within 24 days")
     if not 0 <= base_seq <= LIMIT_63 - len(metrics):
         raise FrameMalformed(f"sequence {base_seq} is outside 0..2^63-1")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and the server refuses it by name
-        body["metric"], body["dt_ms"], body["value"] = metrics, dt_ms, values
-    return _READINGS_HEAD.pack(base_seq, times[0], len(metrics)) + body.tobytes()
+    columns = zip(metrics, times, values, strict=True)
+    try:
+        body = b"".join(_reading(metric, round((t - times[0]) * 1000.0), value) for metric, t, value in columns)
+    except (struct.error, ValueError, OverflowError) as error:
+        raise FrameMalformed("the readings of one frame lie within 24 days, and a metric has 32 bits") from error
+    return READINGS_HEAD.pack(base_seq, times[0], len(metrics)) + body
 
 
-def decode_readings_many(devices: Sequence[int], payloads: Sequence[bytes]) -> Decoded:
-    """Return the readings of many opened frames in one array; a payload that does not add up is refused alone.
+def _reading(metric: int, dt_ms: int, value: float) -> bytes:
+    try:
+        return READING_WIRE.pack(metric, dt_ms, value)
+    except OverflowError:  # what float32 cannot hold becomes infinite, and the server refuses it by name
+        return READING_WIRE.pack(metric, dt_ms, math.copysign(math.inf, value))
 
-    devices: the device id of each payload, from its header.
+
+def metrics_of(payload: bytes) -> list[int]:
+    """Return what a payload of readings tells of, in order. Raises as `readings_head`."""
+    readings_head(payload)
+    return [metric for metric, _, _ in READING_WIRE.iter_unpack(payload[READINGS_HEAD.size :])]
+
+
+def join_readings(payloads: Sequence[bytes]) -> bytes:
+    """Return one payload with the readings of several, whose sequence numbers must follow on each other.
+
+    Raises FrameMalformed where they do not or lie too far apart, FrameOversized when they are too many. Times move by
+    half a millisecond at most: join before the first of them is sent, never after, or one number has two contents.
     """
-    heads, kept, bodies = [], [], []
-    refused: dict[int, FrameMalformed | ReadingNotFinite] = {}
-    for index, payload in enumerate(payloads):
-        try:
-            heads.append(_readings_head(payload))
-        except (FrameMalformed, ReadingNotFinite) as error:
-            refused[index] = error
-            continue
-        kept.append(index)
-        bodies.append(payload[_READINGS_HEAD.size :])
-    wire = np.frombuffer(b"".join(bodies), _WIRE_READING)
-    counts = np.array([head[2] for head in heads], np.intp)
-    frame_of = np.repeat(np.array(kept, np.intp), counts)
-    starts = np.repeat(np.cumsum(counts) - counts, counts)
-    readings = np.empty(len(wire), READING)
-    readings["device"] = np.asarray(devices, np.uint32)[frame_of] if len(wire) else 0
-    readings["metric"] = wire["metric"]
-    base_seq = np.repeat(np.array([head[0] for head in heads], np.uint64), counts)
-    readings["seq"] = base_seq + (np.arange(len(wire)) - starts).astype(np.uint64)
-    readings["t"] = np.repeat(np.array([head[1] for head in heads], np.float64), counts) + wire["dt_ms"] / 1000.0
-    readings["value"] = wire["value"]
-    return Decoded(readings, frame_of, refused)
+    metrics, times, values = [], [], []
+    first, following = 0, None
+    for payload in payloads:
+        seq, base_t, count = readings_head(payload)
+        if following not in (None, seq):
+            raise FrameMalformed(f"sequence {seq} does not follow on {following}")
+        first, following = (seq if following is None else first), seq + count
+        for metric, dt_ms, value in READING_WIRE.iter_unpack(payload[READINGS_HEAD.size :]):
+            metrics.append(metric)
+            times.append(base_t + dt_ms / 1000.0)
+            values.append(value)
+    return encode_readings(first, metrics, times, values)
 
 
-def decode_readings(device: int, payload: bytes) -> NDArray[np.void]:
-    """Return the readings of one opened frame: READING[n].
+def deflate(payload: bytes) -> bytes:
+    """Return a payload of readings in raw DEFLATE. Often longer than before when it holds one reading or two."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(payload) + packer.flush()
 
-    Raises FrameTruncated or FrameMalformed when length and count disagree, ReadingNotFinite for a base time like NaN.
+
+def inflate(packed: bytes) -> bytes:
+    """Return what `deflate` was given.
+
+    Raises FrameOversized for more than a frame can hold, however little it was packed into, and FrameMalformed for
+    what is no DEFLATE, ends early, or goes on after its end.
     """
-    decoded = decode_readings_many([device], [payload])
-    if decoded.refused:
-        raise decoded.refused[0]
-    return decoded.readings
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        payload = unpacker.decompress(packed, MAX_PAYLOAD_BYTES)
+    except zlib.error as error:
+        raise FrameMalformed("the payload is no DEFLATE") from error
+    if unpacker.unconsumed_tail:
+        raise FrameOversized(f"the payload unpacks to more than {MAX_PAYLOAD_BYTES} bytes")
+    if not unpacker.eof or unpacker.unused_data:
+        raise FrameMalformed("the deflated payload ends early, or goes on after its end")
+    return payload
 
 
-def _readings_head(payload: bytes) -> tuple[int, float, int]:
-    if len(payload) < _READINGS_HEAD.size:
+def readings_head(payload: bytes) -> tuple[int, float, int]:
+    """Return base sequence, base time and count. Raises FrameTruncated, FrameMalformed or ReadingNotFinite."""
+    if len(payload) < READINGS_HEAD.size:
         raise FrameTruncated("the payload ends inside its head")
-    base_seq, base_t, count = _READINGS_HEAD.unpack_from(payload)
-    _check_body(len(payload) - _READINGS_HEAD.size, count, _WIRE_READING.itemsize)
+    base_seq, base_t, count = READINGS_HEAD.unpack_from(payload)
+    check_body(len(payload) - READINGS_HEAD.size, count, READING_WIRE.size)
     if base_seq > LIMIT_63 - count:
         raise FrameMalformed(f"sequence {base_seq} is outside 0..2^63-1")
     if not math.isfinite(base_t):
@@ -166,39 +181,23 @@ def _readings_head(payload: bytes) -> tuple[int, float, int]:
     return base_seq, base_t, count
 
 
-def _check_body(body_bytes: int, count: int, item_bytes: int) -> None:
+def check_body(body_bytes: int, count: int, item_bytes: int) -> None:
+    """Raise FrameTruncated or FrameMalformed unless the body holds just the items that were announced."""
     if body_bytes < count * item_bytes:
         raise FrameTruncated(f"{count} items announced, {body_bytes // item_bytes} there")
     if count == 0 or body_bytes != count * item_bytes:
         raise FrameMalformed(f"{count} items announced, {body_bytes} bytes there")
 
 
-def encode_waveform(block: Waveform) -> bytes:
-    """Return the payload of one block. Raises FrameMalformed or FrameOversized."""
-    if len(block.samples) > MAX_SAMPLES:
-        raise FrameOversized(f"{len(block.samples)} samples do not fit one frame; {MAX_SAMPLES} do")
-    period_us = round(block.period_s * 1e6)
-    if not len(block.samples) or not 0 < period_us < 2**32 or not 0 <= block.seq < LIMIT_63:
+def encode_waveform(seq: int, metric: int, t0: float, period_s: float, scale: float, samples: Samples) -> bytes:
+    """Return the payload of one block; samples: int16[n]. Raises FrameMalformed or FrameOversized."""
+    if len(samples) > MAX_SAMPLES:
+        raise FrameOversized(f"{len(samples)} samples do not fit one frame; {MAX_SAMPLES} do")
+    period_us = round(period_s * 1e6)
+    if not len(samples) or not 0 < period_us < 2**32 or not 0 <= seq < LIMIT_63:
         raise FrameMalformed("a block needs samples, a period of 1 us to 71 min, and a sequence number")
-    head = _WAVEFORM_HEAD.pack(block.seq, block.t0, block.metric, period_us, block.scale, len(block.samples))
-    return head + block.samples.astype(">i2").tobytes()
-
-
-def decode_waveform(device: int, payload: bytes) -> Waveform:
-    """Return the block of one opened frame.
-
-    Raises FrameTruncated or FrameMalformed when it does not add up, ReadingNotFinite for a start or scale like NaN.
-    """
-    if len(payload) < _WAVEFORM_HEAD.size:
-        raise FrameTruncated("the payload ends inside its head")
-    seq, t0, metric, period_us, scale, count = _WAVEFORM_HEAD.unpack_from(payload)
-    _check_body(len(payload) - _WAVEFORM_HEAD.size, count, 2)
-    if seq >= LIMIT_63 or period_us == 0:
-        raise FrameMalformed("a block needs a period and a sequence number below 2^63")
-    if not (math.isfinite(t0) and math.isfinite(scale)):
-        raise ReadingNotFinite("the start or the scale of a block is not a number")
-    samples = np.frombuffer(payload, ">i2", offset=_WAVEFORM_HEAD.size).astype(np.int16)
-    return Waveform(device, metric, seq, t0, period_us / 1e6, scale, samples)
+    head = WAVEFORM_HEAD.pack(seq, t0, metric, period_us, scale, len(samples))
+    return head + struct.pack(f">{len(samples)}h", *samples.tolist())
 
 
 def join_frames(frames: Iterable[bytes]) -> bytes:

@@ -15,6 +15,10 @@ class _Tagged(msgspec.Struct):
     type: str = ""
 
 
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
 def decode_message(data: bytes | str, kind: type[T]) -> T:
     """Return the message as a `kind`.
 
@@ -30,3 +34,8 @@ def decode_message(data: bytes | str, kind: type[T]) -> T:
 def message_type(data: bytes | str) -> str:
     """Return what a message says it is, "" when it does not say. Raises FrameMalformed when it is no JSON object."""
     return decode_message(data, _Tagged).type
+
+
+def decode_versioned(data: bytes | str) -> int:
+    """Return the version that a message says it has, 1 when it says none. Raises FrameMalformed for no JSON object."""
+    return decode_message(data, _Versioned).version

@@ -18,7 +18,9 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from devices.energy import LINKS, SEAL_BYTES, Cost, Traffic, message_cost, traffic_of
+from devices.energy.cost import SEAL_BYTES, Cost, message_cost
+from devices.energy.links import LINKS
+from devices.energy.traffic import Traffic, traffic_of
 from devices.models import Device, EnergyUsage, Hop, Span
 from devices.telemetry import ReadingBatch
 

@@ -16,39 +16,56 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+import numpy as np
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 
 from compliance.errors import DomainError
 from devices.errors import FrameFromWrongDevice, ReadingSequenceReused, StoreUnavailable, WindowsMoved
-from devices.protocol.ascon import best_backend
+from devices.protocol.facts import ToldFact
 from devices.protocol.hello import Nack
 from devices.protocol.replay import ReplayWindow
-from devices.services.directory import Directory, KnownGateway
+from devices.protocol.suites import Suite, SuiteCiphers
+from devices.selectors.suites import suite_allowed
+from devices.services.directory import Directory, KnownDevice, KnownGateway
+from devices.services.epochs import begin_epochs
+from devices.services.facts import Arrived, keep_facts
 from devices.services.judging import judge, note_for
 from devices.services.links import CLOSE_TRY_LATER, Ending, Link, LinkChange, Links
 from devices.services.opening import Opened, Windows, open_frames, stored
+from devices.services.over_age import drop_old_waveforms
+from devices.services.paths import PathTallies
 from devices.services.refusals import Refusals
+from devices.services.registry_watch import forget_old_changes
 from devices.services.reuse import reused
+from devices.services.sealing import Sealer, drop_old_frames
+from devices.services.sifting import sift
 from devices.services.telemetry import store
 from devices.signals import readings_accepted, readings_received
-from devices.telemetry import ReadingBatch, TelemetryStore, Written
+from devices.telemetry import FrameGroup, ReadingBatch, TelemetryStore, Written, group_frames
 
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S = 30.0  # at the very first start the cipher is compiled before the registry is read
-TICK_S = 1.0  # how often the registry is read again, events are written and links are checked
+TICK_S = 1.0  # how often events are written
+# How often the registry's marks are read and links are checked: what was shut out is refused within a second. While no
+# mark has moved this is one small query.
+REGISTRY_S = 0.4
 LAST_SEEN_EVERY_S = 10.0
+TALLY_EVERY_S = 5.0
+FORGET_EVERY_S = 600.0
 RETENTION_EVERY_S = 3600.0
-WAVEFORMS_KEPT_S = 7 * 86_400.0
+FRAMES_RETENTION_EVERY_S = 60.0  # little and often: letting go a month-old hour at once would hold up answers
 MOST_QUEUED_BYTES = 64 * 1024 * 1024  # beyond this, sockets stop reading
 # After each wait for the database the writer needs the interpreter's lock back. With Python's 5 ms it waited that long,
 # several times a commit, whenever another thread of the process had more to compute (the books of energy, a page).
 SWITCH_S = 0.0005
+CREDIT = 32  # frames of a gateway that may be unanswered
 MOST_FRAMES_A_GROUP = 2000  # keeps a commit, and with it the wait for an answer, short
 
 
@@ -85,15 +102,21 @@ class Ingest:
         self._room = asyncio.Event()
         self._room.set()
         self._links = Links()
+        self._tallies = PathTallies()
         self._windows: Windows = {}
-        self._cipher = best_backend()
+        self._ciphers = SuiteCiphers()
         self._refreshed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._chores = [
-            Chore(self._refresh, TICK_S),
+            Chore(self._refresh, REGISTRY_S),
             Chore(self.refusals.flush, TICK_S),
             Chore(self._links.store_heard, LAST_SEEN_EVERY_S),
+            Chore(self._tallies.flush, TALLY_EVERY_S),
+            Chore(forget_old_changes, FORGET_EVERY_S),
             Chore(self._drop_old_waveforms, RETENTION_EVERY_S),
+            Chore(partial(drop_old_frames, self._telemetry), FRAMES_RETENTION_EVERY_S),
         ]
+        self._sealer = Sealer(self._telemetry, settings.SEAL_S)
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._thread.start()
 
@@ -110,18 +133,28 @@ class Ingest:
     async def gateway(self, gateway_id: int) -> KnownGateway | None:
         """Return a gateway of the registry; for an unknown one wait until the registry was read again."""
         if gateway_id not in self.directory.gateways:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._refreshed.wait(), REGISTRY_WITHIN_S)
+            return await self.gateway_anew(gateway_id)
+        return self.directory.gateways.get(gateway_id)
+
+    async def gateway_anew(self, gateway_id: int) -> KnownGateway | None:
+        """Return a gateway as it stands after the registry was read once more."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._refreshed.wait(), REGISTRY_WITHIN_S)
         return self.directory.gateways.get(gateway_id)
 
     def link_changed(self, link: Link, connected: bool) -> None:
         """Queue the news that a gateway's socket opened or closed."""
         self._queue.put(LinkChange(link, connected))
 
+    def epoch_wanted(self, link: Link) -> None:
+        """Queue the wish of a gateway to go on under new keys; it is welcomed again when they are there."""
+        self._queue.put(LinkChange(link, True, again=True))
+
     def stop(self, timeout_s: float = 10.0) -> None:
         """Finish what is queued and end the thread."""
         self._queue.put(None)
         self._thread.join(timeout_s)
+        self._sealer.stop(timeout_s)
 
     async def _tell_refreshed(self) -> None:
         told, self._refreshed = self._refreshed, asyncio.Event()
@@ -138,7 +171,7 @@ class Ingest:
     # --- In the writer's thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._cipher.warm()
+        self._ciphers.warm([suite for suite in Suite if suite_allowed(suite)])
         _spare_the_collector()
         sys.setswitchinterval(SWITCH_S)
         running = True
@@ -150,6 +183,7 @@ class Ingest:
             if arrivals:
                 self._guarded(partial(self._commit, arrivals))
         self._guarded(self.refusals.flush)
+        self._guarded(self._tallies.flush)
         connections.close_all()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -187,26 +221,35 @@ class Ingest:
         owners = [arrival.link for arrival in arrivals for _ in arrival.frames]
         gateways = [link.gateway_id for link in owners]
         devices = self.directory.devices
-        opened = open_frames(frames, gateways, devices, self._windows, self._cipher)
-        batch = judge(opened, devices, self.refusals, time.time())
-        failed, written = self._store(batch, opened)
+        opened = open_frames(frames, gateways, devices, self._windows, self._ciphers)
+        batch = judge(opened, self.refusals, time.time())
+        batch = replace(batch, frames=_kept(opened, frames, owners), wave_frames=_waves(opened, frames, owners))
+        arrived = [_arrived(told, frames[index], owners[index], opened) for index, told in opened.told]
+        failed, committed = self._store(batch, opened, arrived)
         if not failed:
             self._windows.update(opened.moved)
         answers = self._answers(frames, owners, opened, failed)
-        self._on_loop(self._answer(sum(arrival.size for arrival in arrivals), answers))
+        self._on_loop(partial(self._answer, sum(arrival.size for arrival in arrivals), answers))
         self._links.heard(gateways)
-        if written is not None:
-            self._announce(batch, written)
+        if committed is not None:
+            self._announce(*committed, opened.senders)
 
-    def _store(self, batch: ReadingBatch, opened: Opened) -> tuple[DomainError | None, Written | None]:
-        """Commit; return why it failed, or what was new."""
+    def _store(
+        self, batch: ReadingBatch, opened: Opened, arrived: list[Arrived]
+    ) -> tuple[DomainError | None, tuple[ReadingBatch, Written] | None]:
+        """Commit; return why it failed, or what was committed and what of it was new."""
         if not opened.moved:
             return None, None
         failed: StoreUnavailable
         try:
-            readings_received.send(Ingest, batch=batch)
-            known = {device: self._windows[device] for device in opened.moved if device in self._windows}
-            return None, self._telemetry.write(batch, opened.stored_windows(), stored(known))
+            if arrived:
+                keep_facts(arrived, batch.received_at)
+            shared = self._shared(opened)
+            with self._telemetry.hold(shared) if shared else contextlib.nullcontext():
+                batch = replace(sift(batch, shared, self._telemetry), shared=shared) if shared else batch
+                readings_received.send(Ingest, batch=batch)
+                known = {number: self._windows[number] for number in opened.moved if number in self._windows}
+                return None, (batch, self._telemetry.write(batch, opened.stored_windows(), stored(known)))
         except WindowsMoved as error:  # the gateway speaks to another process too: what is replayed is known there
             failed = error
             self._guarded(partial(self._load_windows, list(opened.moved)))
@@ -221,6 +264,11 @@ class Ingest:
         log.warning("group of %d readings not stored: %s", len(batch.readings), failed)
         self.refusals.note(failed)
         return failed, None
+
+    def _shared(self, opened: Opened) -> frozenset[int]:
+        """Return which of the devices that sent something several gateways hear: nearly always none."""
+        shared = self.directory.shared
+        return shared and shared & {known.device_id for known in opened.senders.values()}
 
     def _answers(self, frames: list[bytes], owners: list[Link], opened: Opened, failed: DomainError | None) -> Answers:
         answers: Answers = {link: ([], []) for link in owners}
@@ -245,38 +293,55 @@ class Ingest:
         ward_id = gateway.ward_id if gateway else None
         self.refusals.note(error, device_id=device_id, gateway_id=link.gateway_id, ward_id=ward_id)
 
-    def _announce(self, batch: ReadingBatch, written: Written) -> None:
+    def _announce(self, batch: ReadingBatch, written: Written, senders: Mapping[int, KnownDevice]) -> None:
         """Tell the upper floors what is new. Their mistakes cannot undo a commit."""
+        if self.directory.shared:
+            self._tallies.count(batch, written, senders, self.directory.shared)
         if not written.readings.all() or not written.waveforms.all():
             blocks = tuple(block for block, new in zip(batch.waveforms, written.waveforms, strict=True) if new)
-            self._guarded(partial(self._note_reused, batch, written))
+            self._guarded(partial(self._note_reused, batch, written, senders))
             batch = replace(batch, readings=batch.readings[written.readings], waveforms=blocks)
         for receiver, answer in readings_accepted.send_robust(Ingest, batch=batch):
             if isinstance(answer, Exception):
                 log.error("%s failed on accepted readings", receiver, exc_info=answer)
 
-    def _note_reused(self, batch: ReadingBatch, written: Written) -> None:
+    def _note_reused(self, batch: ReadingBatch, written: Written, senders: Mapping[int, KnownDevice]) -> None:
+        known = {one.device_id: one for one in senders.values()}
         for device_id, count in reused(batch, written, self._telemetry).items():
-            note_for(self.directory.devices[device_id], ReadingSequenceReused(), self.refusals, count)
+            note_for(known[device_id], ReadingSequenceReused(), self.refusals, count)
 
     def _change_links(self, changes: list[LinkChange]) -> None:
-        opened = [change.link for change in changes if change.connected]
+        opened = [change.link for change in changes if change.connected and not change.again]
+        again = [change.link for change in changes if change.again]
         try:
+            self._begin_epochs(opened + again)
             self._welcome(opened)
         except (DatabaseError, StoreUnavailable) as error:
             log.warning("cannot take gateways in now: %s", error)
-            self._end([Ending(link, CLOSE_TRY_LATER, "try again later") for link in opened])
-        self._links.closed([change.link for change in changes if not change.connected])
+            self._end([Ending(link, CLOSE_TRY_LATER, "try again later") for link in opened + again])
+        else:
+            for link in again:
+                self._on_loop(link.welcome)
+        closed = [change.link for change in changes if not change.connected]
+        self._links.closed(closed)
+        for link in closed:
+            if link.transcript.agreement is not None and link.transcript.agreement.epoch is not None:
+                self.directory.end_epoch(link.gateway_id, link.transcript.agreement.epoch)
+
+    def _begin_epochs(self, links: list[Link]) -> None:
+        agreed = [link.transcript.agreement for link in links if link.transcript.agreement is not None]
+        for gateway_id, epoch in begin_epochs(agreed, credit=CREDIT):
+            self.directory.begin_epoch(gateway_id, epoch)
 
     def _welcome(self, links: list[Link]) -> None:
         if not links:
             return
         gateways = {link.gateway_id for link in links}
-        devices = [known.device_id for known in self.directory.devices.values() if known.gateway_id in gateways]
+        devices = [number for number, known in self.directory.devices.items() if known.gateway_id in gateways]
         self._load_windows(devices)  # another process may have moved them
         self._end(self._links.opened(links))
         for link in links:
-            self._on_loop(link.welcome())
+            self._on_loop(link.welcome)
 
     def _load_windows(self, devices: list[int]) -> None:
         found = self._telemetry.replay_windows(devices)
@@ -295,20 +360,60 @@ class Ingest:
         close_old_connections()
         self.directory.refresh()
         self._end(self._links.to_end(self.directory))
-        self._on_loop(self._tell_refreshed())
+        self._on_loop(self._tell_refreshed)
 
     def _drop_old_waveforms(self) -> None:
-        self._telemetry.drop_waveforms_before(time.time() - WAVEFORMS_KEPT_S)
+        drop_old_waveforms(self._telemetry, time.time())
 
     def _end(self, endings: list[Ending]) -> None:
         for ending in endings:
-            self._on_loop(ending.link.end(ending.code, ending.reason))
+            self._on_loop(partial(ending.link.end, ending.code, ending.reason))
 
-    def _on_loop(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            asyncio.run_coroutine_threadsafe(work, self.loop)
-        except RuntimeError:  # the loop is closed: the process is going down, and nobody waits for an answer
-            work.close()
+    def _on_loop(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have the event loop do the work; begun there, so that a loop that ends first leaves nothing half begun."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is going down, nobody waits
+            self.loop.call_soon_threadsafe(self._begin, work)
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self.loop.create_task(work())
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+
+def _kept(opened: Opened, frames: list[bytes], owners: list[Link]) -> FrameGroup | None:
+    """Return the frames that brought readings: the evidence that goes into the same commit."""
+    if not opened.kept:
+        return None
+    whole = [frames[index] for index in opened.kept]
+    sessions = [owners[index].transcript.digest for index in opened.kept]
+    heard = [opened.heard.get(index, []) for index in opened.kept]
+    return _of_devices(group_frames(whole, opened.first, opened.counts, sessions, heard), opened)
+
+
+def _waves(opened: Opened, frames: list[bytes], owners: list[Link]) -> FrameGroup | None:
+    """Return what proves the waveform blocks: of their frames the hashes."""
+    if not opened.waved:
+        return None
+    first = np.array([block.seq for block in opened.waveforms], np.uint64)
+    sessions = [owners[index].transcript.digest for index in opened.waved]
+    whole = [frames[index] for index in opened.waved]
+    heard = [opened.heard.get(index, []) for index in opened.waved]
+    ones = np.ones(len(whole), np.intp)
+    return _of_devices(group_frames(whole, first, ones, sessions, heard, waveforms=True), opened)
+
+
+def _of_devices(group: FrameGroup, opened: Opened) -> FrameGroup:
+    """Return the group under the numbers of devices, where a path has another one on the wire."""
+    for known in opened.senders.values():
+        if known.lane:
+            numbers = group.entries["device"]
+            numbers[numbers == known.number] = known.device_id
+    return group
+
+
+def _arrived(told: ToldFact, frame: bytes, owner: Link, opened: Opened) -> Arrived:
+    lane = opened.senders[claimed(frame)[0]].lane
+    return Arrived(told, frame, owner.transcript.digest, owner.gateway_id, lane)
 
 
 @cache

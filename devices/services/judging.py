@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from devices.services.refusals import Refusals
 from devices.telemetry import ReadingBatch
 
 
-def judge(opened: Opened, devices: Mapping[int, KnownDevice], refusals: Refusals, now: float) -> ReadingBatch:
+def judge(opened: Opened, refusals: Refusals, now: float) -> ReadingBatch:
     """Return the plausible readings and waveforms of a group; note the others in `refusals`."""
+    devices = {known.device_id: known for known in opened.senders.values()}
     bad: Counter[tuple[int, int]] = Counter()
     verdict = judge_readings(opened.readings, opened.kinds, now)
     readings = opened.readings
@@ -33,7 +33,7 @@ def judge(opened: Opened, devices: Mapping[int, KnownDevice], refusals: Refusals
     for (device_id, code), count in bad.items():
         if error := REFUSALS[code]:
             note_for(devices[device_id], error(), refusals, count)
-    gateway_of = {device: devices[device].gateway_id for device in opened.moved}
+    gateway_of = {device: known.gateway_id for device, known in devices.items()}
     return ReadingBatch(readings, tuple(waveforms), now, gateway_of)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import ssl
 
 from devices.services.admission import MAX_MESSAGE_BYTES
 from devices.services.ingest import ingest, stop_ingest
-from devices.services.mqtt import Bridge
+from devices.services.mqtt import Bridge, bridge_news
 from devices.transport.address import BrokerAddress
-from devices.transport.broker import Broker, BrokerLost, connect_broker
+from devices.transport.broker import Broker, BrokerLost, Will, connect_broker
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +22,20 @@ MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 4096  # what is over the limit by a littl
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 
-async def serve(address: BrokerAddress, stop: asyncio.Event) -> None:
-    """Run the bridge until `stop` is set; then let the writer finish what it has."""
+async def serve(address: BrokerAddress, stop: asyncio.Event, tls: ssl.SSLContext | None = None) -> None:
+    """Run the bridge until `stop` is set; then let the writer finish what it has.
+
+    tls: how to check the broker's certificate and which to show; the system's authorities and none unless given.
+    """
     failures = 0
     try:
         while not stop.is_set():
             try:
-                async with _broker(address) as broker:
+                name = os.urandom(4).hex()
+                async with _broker(address, name, tls) as broker:
                     log.info("connected to the MQTT broker at %s:%d", address.host, address.port)
                     failures = 0
-                    await _until(stop, Bridge(broker, address, ingest()))
+                    await _until(stop, Bridge(broker, address, ingest(), name))
             except BrokerLost as error:
                 log.warning("%s", error)
             await _pause(stop, random.uniform(0.1, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0**failures)))  # noqa: S311
@@ -39,14 +44,16 @@ async def serve(address: BrokerAddress, stop: asyncio.Event) -> None:
         await asyncio.to_thread(stop_ingest)
 
 
-def _broker(address: BrokerAddress) -> contextlib.AbstractAsyncContextManager[Broker]:
+def _broker(
+    address: BrokerAddress, name: str, tls: ssl.SSLContext | None
+) -> contextlib.AbstractAsyncContextManager[Broker]:
     return connect_broker(
         address,
-        # Fixed: a new bridge ends what is left of a dead one. Two at once would do so to each other, so run one.
-        identifier=f"{address.root}/bridge",
-        tls=ssl.create_default_context() if address.tls else None,
+        identifier=f"{address.root}/bridge-{name}",
+        tls=(tls or ssl.create_default_context()) if address.tls else None,
         most_message_bytes=MAX_PACKET_BYTES,
         most_waiting_bytes=MAX_WAITING_BYTES,
+        will=Will(address.of_bridge(name), bridge_news(False)),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.telemetry import ReadingBatch, TelemetryStore, Waveform, Written
+from devices.telemetry.lanes import stream_of
 
 
 def reused(batch: ReadingBatch, written: Written, store: TelemetryStore) -> Counter[int]:
@@ -25,7 +26,7 @@ def reused(batch: ReadingBatch, written: Written, store: TelemetryStore) -> Coun
     found: Counter[int] = Counter()
     for run in _runs(batch.readings[~written.readings]):
         device, first = int(run["device"][0]), int(run["seq"][0])
-        held = {row.seq: row[2:5] for row in store.since({device: first - 1}, len(run))}
+        held = {row.seq: row[2:5] for row in store.since({stream_of(device, first): first - 1}, len(run))}
         rows = zip(run["seq"].tolist(), run[["metric", "t", "value"]].tolist(), strict=True)
         found[device] += sum(held.get(seq) != content for seq, content in rows)
     for block, new in zip(batch.waveforms, written.waveforms, strict=True):

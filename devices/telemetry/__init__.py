@@ -5,17 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devices.telemetry.batch import READING, ReadingBatch, StoredWindow, Waveform, newest, newest_rows, series_keys
-from devices.telemetry.store import Reading, TelemetryStore, Written
+from devices.telemetry.batch import (
+    READING,
+    Copy,
+    ReadingBatch,
+    StoredWindow,
+    Waveform,
+    newest,
+    newest_rows,
+    series_keys,
+)
+from devices.telemetry.erasing import Aged, Worn
+from devices.telemetry.frames import FrameGroup, Seal, StoredGroup, group_frames
+from devices.telemetry.store import Reading, StoredCopy, TelemetryStore, Written
 
 __all__ = [
     "READING",
+    "Aged",
+    "Copy",
+    "FrameGroup",
     "Reading",
     "ReadingBatch",
+    "Seal",
+    "StoredCopy",
+    "StoredGroup",
     "StoredWindow",
     "TelemetryStore",
     "Waveform",
+    "Worn",
     "Written",
+    "group_frames",
     "newest",
     "newest_rows",
     "open_store",

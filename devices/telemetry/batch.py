@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.telemetry.frames import FrameGroup
+from devices.telemetry.lanes import streams
+
 # device: 32-bit device id; metric: 32-bit ISO/IEEE 11073-10101 code (partition << 16 | term);
 # seq: strictly rising per device, given by the gateway when the reading was made; t: device time, s since 1970.
 READING = np.dtype([("device", "<u4"), ("metric", "<u4"), ("seq", "<u8"), ("t", "<f8"), ("value", "<f8")])
@@ -29,6 +32,17 @@ class Waveform:
     samples: NDArray[np.int16]
 
 
+class Copy(NamedTuple):
+    """A reading, or a block, that a second path brought of what is kept already under another number.
+
+    seq: the number that is kept. copy: the one that this path gave it, in its own lane.
+    """
+
+    device: int
+    seq: int
+    copy: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingBatch:
     """What one commit group holds: authentic, validated readings and waveform blocks of any devices.
@@ -40,6 +54,12 @@ class ReadingBatch:
     waveforms: tuple[Waveform, ...] = ()
     received_at: float = 0.0
     gateway_of: dict[int, int] = field(default_factory=dict)  # device id -> gateway id that brought it
+    frames: FrameGroup | None = None  # the sealed frames that brought the readings
+    wave_frames: FrameGroup | None = None  # of those that brought the waveforms the hashes
+    copies: tuple[Copy, ...] = ()  # what other paths had brought, and is not among the readings or waveforms
+    # Devices whose readings other processes may store too. Held until the group is stored: what the stores say of them
+    # is all there is, and what a process remembers of them is not.
+    shared: frozenset[int] = frozenset()
 
 
 class StoredWindow(NamedTuple):
@@ -84,22 +104,23 @@ def buckets_of(t: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 class Span(NamedTuple):
-    """Every reading of a device within a bucket of time has a sequence number from `first` to `last`."""
+    """Every reading of a stream within a bucket of time has a sequence number from `first` to `last`."""
 
     bucket: int
-    device: int
+    stream: int  # the device's number, and by which path: devices.telemetry.lanes
     first: int
     last: int
 
 
 def spans_of(readings: NDArray[np.void]) -> list[Span]:
-    """Return the spans that a group of readings makes, sorted by bucket and device."""
+    """Return the spans that a group of readings makes, sorted by bucket and stream."""
     if len(readings) == 0:
         return []
-    bucket, device, seq = buckets_of(readings["t"]), readings["device"], readings["seq"]
-    order = np.lexsort((seq, device, bucket))
-    bucket, device, seq = bucket[order], device[order], seq[order]
-    starts = np.flatnonzero(np.append(True, (bucket[1:] != bucket[:-1]) | (device[1:] != device[:-1])))
+    bucket, seq = buckets_of(readings["t"]), readings["seq"]
+    stream = streams(readings["device"], seq)
+    order = np.lexsort((seq, stream, bucket))
+    bucket, stream, seq = bucket[order], stream[order], seq[order]
+    starts = np.flatnonzero(np.append(True, (bucket[1:] != bucket[:-1]) | (stream[1:] != stream[:-1])))
     ends = np.append(starts[1:], len(order)) - 1
-    columns = (bucket[starts], device[starts], seq[starts], seq[ends])
+    columns = (bucket[starts], stream[starts], seq[starts], seq[ends])
     return [Span(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -7,6 +7,8 @@ their turn. A small group therefore travels as one pipeline, from `begin` to `co
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,17 +21,34 @@ from numpy.typing import NDArray
 from psycopg.pq import TransactionStatus
 
 from devices.errors import StoreUnavailable, WindowsMoved
+from devices.telemetry import postgres_erasing as erasing
+from devices.telemetry import postgres_frames as frames
 from devices.telemetry.batch import BUCKET_S, ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry.erasing import Aged, Worn
+from devices.telemetry.frames import Seal, StoredGroup
+from devices.telemetry.lanes import device_of, numbers_of, streams_of
 from devices.telemetry.pgbinary import Array, bigints, copy_bytes, floats, register
 from devices.telemetry.pool import Pool
 from devices.telemetry.spans import SpanBook
-from devices.telemetry.store import Reading, Written, bucket_width_s, first_seen
+from devices.telemetry.store import (
+    LOCK_WITHIN_S,
+    Reading,
+    StoredCopy,
+    StoredWaveform,
+    Written,
+    bucket_width_s,
+    first_seen,
+)
+
+log = logging.getLogger(__name__)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 Windows = Sequence[StoredWindow]
 COLUMNS = "device, seq, metric, t, value, received"
 SCHEMA_LOCK = 0x6D656474  # two processes that start at once must not both create the tables
+PATHS_LOCK = 0x6D656470  # beside the number of a device that two processes may hear of at once
+DEVICE_BITS = (1 << 32) - 1  # of a stream: a span's column `device` says by which path, too
 
 # 32-bit unsigned identifiers need bigint: PostgreSQL has no unsigned types.
 SCHEMA = """
@@ -45,12 +64,21 @@ create table if not exists latest(
 create table if not exists waveform(
   device bigint not null, seq bigint not null, metric bigint not null, t0 double precision not null,
   period_s double precision not null, scale double precision not null, samples bytea not null,
-  primary key(device, seq));
+  received double precision, primary key(device, seq));
+do $$ begin if not exists (select from information_schema.columns where table_schema = current_schema()
+  and table_name = 'waveform' and column_name = 'received')
+  then alter table waveform add column received double precision; end if; end $$;
 create index if not exists waveform_by_series on waveform(device, metric, t0);
 create index if not exists waveform_by_time on waveform(t0);
 create table if not exists replay(
   device bigint primary key, epoch bigint not null, high bigint not null, bitmap bigint not null);
+create table if not exists copy(
+  device bigint not null, seq bigint not null, copy bigint not null, received double precision not null,
+  primary key(device, seq, copy));
 """
+VERSION = hashlib.sha256((SCHEMA + frames.SCHEMA).encode()).hexdigest()[:16]
+KEEP_VERSION = f"""create table if not exists telemetry_schema(version text primary key);
+insert into telemetry_schema values('{VERSION}') on conflict do nothing;"""
 # Nearly always every reading is new, and then a plain insert is the cheapest; where one is not, it fails as a whole.
 INSERT_NEW = f"""insert into reading({COLUMNS}) select *, %b::float8
 from unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[])"""  # noqa: S608
@@ -81,8 +109,12 @@ from replay as stored
 left join unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]) as known(device, epoch, high, bitmap)
 on known.device = stored.device where stored.device = any(%b::bigint[])
 order by stored.device for update of stored) as held"""
-INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples)
-values(%s,%s,%s,%s,%s,%s,%s) on conflict do nothing"""
+INSERT_COPY = "insert into copy(device, seq, copy, received) values(%s,%s,%s,%s) on conflict do nothing"
+# A number on the wire is unsigned; the second half of a lock's name is not.
+HOLD = """select pg_advisory_xact_lock(%s, (device - (device >> 31 << 32))::int)
+from unnest(%s::bigint[]) as device"""
+INSERT_WAVEFORM = """insert into waveform(device, seq, metric, t0, period_s, scale, samples, received)
+values(%s,%s,%s,%s,%s,%s,%s,%s) on conflict do nothing"""
 
 
 class PostgresStore:
@@ -125,10 +157,10 @@ class PostgresStore:
             if not many:
                 db.execute("begin")
                 _insert(db, INSERT_NEW, batch)
-            spans, blocks = self._write_rest(db, batch, windows, known)
+            spans, *rest = self._write_rest(db, batch, windows, known)
             db.execute("commit")
         self._spans.remember(spans)
-        return Written(np.ones(len(readings), np.bool_), _inserted(blocks))
+        return Written(np.ones(len(readings), np.bool_), *map(_inserted, rest))
 
     def _write_unseen(self, db: Connection, batch: ReadingBatch, windows: Windows, known: Windows | None) -> Written:
         """Store those readings that are not there yet."""
@@ -136,14 +168,14 @@ class PostgresStore:
             inserted = _insert(db, INSERT_UNSEEN, batch)
             new = first_seen(batch.readings, ((row[0], row[1]) for row in inserted.fetchall()))
             stored = replace(batch, readings=batch.readings[new])  # what was not stored must not become `latest`
-            spans, blocks = self._write_rest(db, stored, windows, known)
+            spans, *rest = self._write_rest(db, stored, windows, known)
         self._spans.remember(spans)
-        return Written(new, _inserted(blocks))
+        return Written(new, *map(_inserted, rest))
 
     def _write_rest(
         self, db: Connection, batch: ReadingBatch, windows: Windows, known: Windows | None
-    ) -> tuple[list[Span], list[Cursor]]:
-        """Write what goes with the readings; return the spans stored, and the cursor of each waveform block."""
+    ) -> tuple[list[Span], list[Cursor], list[Cursor]]:
+        """Write what goes with the readings; return the spans stored, and the cursors of waveform blocks and copies."""
         tops = newest(batch.readings)
         if len(tops):
             db.execute(UPSERT_LATEST, (*_columns(tops), floats(np.full(len(tops), batch.received_at))))
@@ -156,7 +188,17 @@ class PostgresStore:
                 before = _transposed(known, 4)
                 db.execute(CHECK_REPLAY, (before[0], *before, moved[0]))
             db.execute(UPSERT_REPLAY, moved)
-        return spans, [db.execute(INSERT_WAVEFORM, _block_values(block)) for block in batch.waveforms]
+        for group in (batch.frames, batch.wave_frames):
+            if group is not None:
+                frames.insert_group(db, group, batch.received_at)
+        blocks = [(*_block_values(block), batch.received_at) for block in batch.waveforms]
+        stored = [db.execute(INSERT_WAVEFORM, values) for values in blocks]
+        return spans, stored, [db.execute(INSERT_COPY, (*copy, batch.received_at)) for copy in batch.copies]
+
+    def reading(self, device: int, seq: int) -> Reading | None:
+        """Return one reading."""
+        query = f"select {COLUMNS} from reading where device = %s and seq = %s"  # noqa: S608
+        return next(iter(self._select(query, (device, seq))), None)
 
     def latest(self, device_ids: Iterable[int]) -> list[Reading]:
         """Return the newest reading, by (t, seq), of every metric of the devices."""
@@ -172,14 +214,15 @@ class PostgresStore:
         max_points: int | None = None,
     ) -> list[Reading]:
         """Return readings with t_from <= t < t_to, ordered by device, metric, t; see `TelemetryStore.history`."""
+        # `offset 0` keeps the planner from turning the spans' few index scans into one scan of the whole table.
         found = f"""select {", ".join(f"r.{name}" for name in COLUMNS.split(", "))} from span cross join lateral (
-            select * from reading where reading.device = span.device
+            select * from reading where reading.device = (span.device & {DEVICE_BITS})
             and reading.seq between span.first_seq and span.last_seq and reading.metric = any(%s::bigint[])
             and reading.t >= greatest(%s, span.bucket * {BUCKET_S})
-            and reading.t < least(%s, (span.bucket + 1) * {BUCKET_S})) as r
+            and reading.t < least(%s, (span.bucket + 1) * {BUCKET_S}) offset 0) as r
             where span.bucket between %s and %s and span.device = any(%s::bigint[])"""  # noqa: S608
         buckets = (math.floor(t_from) // BUCKET_S, math.floor(t_to) // BUCKET_S)
-        values = (list(metric_codes), t_from, t_to, *buckets, list(device_ids))
+        values = (list(metric_codes), t_from, t_to, *buckets, streams_of(device_ids))
         if max_points is None:
             return self._select(f"{found} order by r.device, r.metric, r.t, r.seq", values)
         extremes = " union ".join(
@@ -191,12 +234,58 @@ class PostgresStore:
             select * from ({extremes}) as kept order by device, metric, t, seq"""  # noqa: S608
         return self._select(query, (*values, t_from, bucket_width_s(t_from, t_to, max_points)))
 
+    def buckets(
+        self, device_ids: Iterable[int], first: int, last: int, limit: int, newest_first: bool = True
+    ) -> list[int]:
+        """Return the buckets in which any of the devices has readings; see `TelemetryStore.buckets`."""
+        query = f"""select distinct bucket from span where bucket between %s and %s and device = any(%s::bigint[])
+            order by bucket {"desc" if newest_first else "asc"} limit %s"""  # noqa: S608
+        with self._named_errors(), self._readers.lend() as db:
+            return [bucket for (bucket,) in db.execute(query, (first, last, streams_of(device_ids), limit))]
+
     def since(self, cursors: Mapping[int, int], limit: int) -> list[Reading]:
-        """Return at most `limit` readings with seq > cursors[device], ordered by device and seq."""
-        query = f"""select r.* from unnest(%s::bigint[], %s::bigint[]) as seen(device, seq) cross join lateral (
-            select {COLUMNS} from reading where reading.device = seen.device and reading.seq > seen.seq
-            order by reading.seq limit %s) as r order by r.device, r.seq limit %s"""  # noqa: S608
-        return self._select(query, (list(cursors.keys()), list(cursors.values()), limit, limit))
+        """Return at most `limit` readings beyond the cursors of streams; see `TelemetryStore.since`."""
+        query = f"""select r.* from unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+            as seen(stream, device, first, last) cross join lateral (
+            select {COLUMNS} from reading where reading.device = seen.device
+            and reading.seq between seen.first and seen.last
+            order by reading.seq limit %s) as r order by seen.stream, r.seq limit %s"""  # noqa: S608
+        rows = [
+            (stream, device_of(stream), max(numbers_of(stream)[0], seq + 1), numbers_of(stream)[1])
+            for stream, seq in cursors.items()
+        ]
+        return self._select(query, (*map(list, zip(*rows, strict=True)), limit, limit)) if rows else []
+
+    def ends(self, streams: Iterable[int]) -> dict[int, int]:
+        """Return the highest number in use of each stream; see `TelemetryStore.ends`."""
+        query = "select max(seq) from reading where device = %s and seq between %s and %s"
+        with self._named_errors(), self._readers.lend() as db:
+            found = {
+                stream: db.execute(query, (device_of(stream), *numbers_of(stream))).fetchone() for stream in streams
+            }
+        return {stream: row[0] for stream, row in found.items() if row is not None and row[0] is not None}
+
+    def copies(self, device: int, seqs: Iterable[int]) -> list[StoredCopy]:
+        """Return what other paths brought of these readings and blocks, in the order in which it came."""
+        query = """select device, seq, copy, received from copy
+            where device = %s and seq = any(%s::bigint[]) order by received, copy"""
+        with self._named_errors(), self._readers.lend() as db:
+            return [StoredCopy(*row) for row in db.execute(query, (device, list(seqs)))]
+
+    @contextlib.contextmanager
+    def hold(self, devices: Iterable[int]) -> Iterator[None]:
+        """Keep other processes from deciding about these devices meanwhile; see `TelemetryStore.hold`."""
+        with contextlib.ExitStack() as held:
+            with self._named_errors():
+                db = held.enter_context(self._readers.lend())
+                held.enter_context(db.transaction())
+                db.execute(f"set local lock_timeout = {int(LOCK_WITHIN_S * 1000)}")
+                db.execute(HOLD, (PATHS_LOCK, sorted(devices)))  # in one order, so that two never wait for each other
+            yield
+            try:
+                held.close()
+            except psycopg.OperationalError as error:  # what was decided is stored: it must not count as refused
+                log.warning("the lock of shared devices was lost: %s", error)
 
     def waveforms(self, device_id: int, metric: int, t_from: float, t_to: float) -> list[Waveform]:
         """Return blocks that begin in t_from <= t0 < t_to, ordered by t0."""
@@ -204,20 +293,82 @@ class PostgresStore:
             where device = %s and metric = %s and t0 >= %s and t0 < %s order by t0, seq"""
         with self._named_errors(), self._readers.lend() as db:
             rows = db.execute(query, (device_id, metric, t_from, t_to)).fetchall()
-        return [
-            Waveform(device, code, seq, t0, period_s, scale, np.frombuffer(raw, "<i2"))
-            for device, code, seq, t0, period_s, scale, raw in rows
-        ]
+        return [_block(row) for row in rows]
+
+    def waveform(self, device: int, seq: int) -> StoredWaveform | None:
+        """Return one block and when it came."""
+        query = """select device, metric, seq, t0, period_s, scale, samples, received from waveform
+            where device = %s and seq = %s"""
+        with self._named_errors(), self._readers.lend() as db:
+            row = db.execute(query, (device, seq)).fetchone()
+        return StoredWaveform(_block(row[:-1]), row[-1]) if row else None
 
     def replay_windows(self, device_ids: Iterable[int]) -> list[StoredWindow]:
         """Return the persisted replay windows of the devices that have one."""
         with self._named_errors(), self._readers.lend() as db:
             return [StoredWindow(*row) for row in db.execute(SELECT_REPLAY, (list(device_ids),))]
 
-    def drop_waveforms_before(self, t: float) -> int:
-        """Delete blocks that begin before `t` (readings stay) and return how many."""
+    def drop_waveforms_before(self, t: float, spared: Iterable[int] = ()) -> int:
+        """Delete blocks before `t`, but for the spared devices; see `TelemetryStore.drop_waveforms_before`."""
+        held = list(spared)
+        with self._named_errors(), self._readers.lend() as db, db.transaction():
+            if not held:
+                db.execute(frames.DROP_WAVES, (t,))
+            db.execute(erasing.DROP_BLOCK_COPIES, (t, held))
+            return db.execute("delete from waveform where t0 < %s and device <> all(%s::bigint[])", (t, held)).rowcount
+
+    def unsealed_groups(self, limit: int) -> list[StoredGroup]:
+        """Return the oldest groups of frames that no root commits to, without their frames."""
         with self._named_errors(), self._readers.lend() as db:
-            return db.execute("delete from waveform where t0 < %s", (t,)).rowcount
+            return frames.unsealed(db, limit)
+
+    def seal_groups(self, seal: Seal, numbers: Sequence[int]) -> bool:
+        """Note that a root commits to these groups; False, and nothing noted, when another process was faster."""
+        with self._named_errors(), self._readers.lend() as db, db.transaction():
+            whole = frames.seal(db, seal, numbers)
+            if not whole:
+                raise psycopg.Rollback
+        return whole
+
+    def unlogged_seals(self) -> list[Seal]:
+        """Return roots that may not be in the log yet."""
+        with self._named_errors(), self._readers.lend() as db:
+            return frames.unlogged(db)
+
+    def mark_logged(self, names: Sequence[str]) -> None:
+        """Note that the log holds these roots."""
+        with self._named_errors(), self._readers.lend() as db:
+            frames.mark_logged(db, names)
+
+    def groups_received(self, received: float) -> list[StoredGroup]:
+        """Return the groups of frames that were received at exactly that time: those that brought its readings."""
+        with self._named_errors(), self._readers.lend() as db:
+            return frames.received_at(db, received)
+
+    def groups_sealed(self, name: str) -> list[StoredGroup]:
+        """Return the groups under one root in the order of its leaves, without their frames."""
+        with self._named_errors(), self._readers.lend() as db:
+            return frames.sealed(db, name)
+
+    def drop_frames_before(self, t: float, limit: int) -> int:
+        """Let the bytes of frames go that came before `t`, of `limit` groups at most; hashes stay. Return how many."""
+        with self._named_errors(), self._readers.lend() as db:
+            return db.execute(frames.DROP_FRAMES, (t, limit)).rowcount
+
+    def erase(self, worn: Worn, limit: int) -> int:
+        """Delete what a device measured on one person, bounded; see `TelemetryStore.erase`."""
+        with self._named_errors(), self._readers.lend() as db, db.transaction():
+            return erasing.erase(db, worn, limit)
+
+    def count_aged(self, what: Aged, t: float, spared: Iterable[int]) -> int:
+        """Return how much is older than `t`; see `TelemetryStore.count_aged`."""
+        with self._named_errors(), self._readers.lend() as db:
+            return erasing.count_aged(db, what, t, list(spared))
+
+    def drop_aged(self, what: Aged, t: float, spared: Iterable[int], limit: int) -> int:
+        """Delete what is older than `t`, bounded; see `TelemetryStore.drop_aged`."""
+        with self._named_errors(), self._readers.lend() as db, db.transaction():
+            return erasing.drop_aged(db, what, t, list(spared), limit)
 
     def close(self) -> None:
         """Close every connection."""
@@ -238,12 +389,21 @@ class PostgresStore:
 
     def _connect(self) -> Connection:
         db: Connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5, application_name="medtwin")
-        if not self._schema_ready:
+        try:
+            self._make_schema(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _make_schema(self, db: Connection) -> None:
+        if self._schema_ready:
+            return
+        if not _has_schema(db):
             with db.transaction():
                 db.execute("select pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-                db.execute(SCHEMA)
-            self._schema_ready = True
-        return db
+                db.execute(SCHEMA + frames.SCHEMA + KEEP_VERSION)
+        self._schema_ready = True
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -253,6 +413,17 @@ class PostgresStore:
             if self._writer is not None and self._writer.broken:
                 self._writer.close()
             raise StoreUnavailable(f"The telemetry store did not answer: {type(error).__name__}.") from error
+
+
+def _has_schema(db: Connection) -> bool:
+    """Tell whether the tables are there as this version wants them.
+
+    Making sure by the statements themselves would lock tables that another process writes to: a deadlock.
+    """
+    found = db.execute("select to_regclass('telemetry_schema')").fetchone()
+    if found is None or found[0] is None:
+        return False
+    return db.execute("select from telemetry_schema where version = %s", (VERSION,)).fetchone() is not None
 
 
 def _insert(db: Connection, query: str, batch: ReadingBatch) -> Cursor:
@@ -268,6 +439,11 @@ def _transposed(rows: Sequence[tuple[int, ...]], width: int) -> list[Array]:
     """Return rows of whole numbers as `width` columns."""
     table = np.array(rows, np.int64).reshape(-1, width)
     return [bigints(column) for column in table.T]
+
+
+def _block(row: Sequence[Any]) -> Waveform:
+    device, metric, seq, t0, period_s, scale, samples = row
+    return Waveform(device, metric, seq, t0, period_s, scale, np.frombuffer(samples, "<i2"))
 
 
 def _block_values(block: Waveform) -> tuple[object, ...]:

@@ -34,4 +34,4 @@ class SpanBook:
             self._stored.clear()
         for span in stored:
             first, last = self._stored.get(span[:2], (span.first, span.last))
-            self._stored[span.bucket, span.device] = (min(first, span.first), max(last, span.last))
+            self._stored[span.bucket, span.stream] = (min(first, span.first), max(last, span.last))

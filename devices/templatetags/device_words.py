@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from devices.energy import LINKS
+from devices.energy.links import LINKS
 
 register = template.Library()
 

@@ -1,7 +1,7 @@
 """Where the MQTT broker is and how Medtwin's topics are named there.
 
 `mqtt[s]://[user:password@]host[:port][/prefix]`: the prefix stands before every topic, so that several installations
-can share a broker. A gateway has four topics, `PREFIX/medtwin/1/GATEWAY/LEAF`.
+can share a broker. A gateway's topics are `PREFIX/medtwin/1/GATEWAY/LEAF`; bridges announce themselves beside them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from compliance.errors import DomainError
 MQTT_SCHEMES = ("mqtt://", "mqtts://")
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
-HELLO = "hello"  # gateway: its answer to the challenge, JSON
-FRAMES = "frames"  # gateway: joined frames
+PRESENCE = "presence"  # gateway: it is here and wants a bridge; JSON. One of the bridges hears it
+GONE = "gone"  # gateway, and its last will: JSON. Every bridge hears it
+HELLO = "hello"  # gateway, to one bridge: its answer to the challenge, JSON
+FRAMES = "frames"  # gateway, to one bridge: joined frames
 ANSWERS = "answers"  # server: challenge, welcome, refused, ack, nack, JSON
-PRESENCE = "presence"  # gateway, retained, and its last will: JSON
+BRIDGES = "bridges"  # in the place of a gateway's number: what bridges say of themselves
+SHARE = "$share/medtwin/"  # MQTT 5, section 4.8.2: of all bridges that ask like this, one gets the message
 
+_BRIDGE = re.compile(r"[0-9a-f]{8}")
 _GATEWAY = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -47,11 +51,25 @@ class BrokerAddress(NamedTuple):
         """Return the filter that matches this topic of every gateway."""
         return f"{self.root}/+/{leaf}"
 
+    def of_bridge(self, bridge: str) -> str:
+        """Return the topic on which a bridge, or with `+` any, says that it is here or gone."""
+        return f"{self.root}/{BRIDGES}/{bridge}"
+
+    def bridge_of(self, topic: str) -> str:
+        """Return which bridge a topic is of, "" when of none."""
+        start = self.of_bridge("")
+        return topic.removeprefix(start) if topic.startswith(start) else ""
+
     def place(self, topic: str) -> tuple[int, str] | None:
         """Return gateway and leaf of a topic, None when it is none of ours."""
         number, _, leaf = topic.removeprefix(f"{self.root}/").partition("/")
         ours = topic.startswith(f"{self.root}/") and _GATEWAY.fullmatch(number) and int(number) < 1 << 32
         return (int(number), leaf) if ours else None
+
+
+def is_bridge(name: str) -> bool:
+    """Tell whether this may stand in a topic as the name of a bridge."""
+    return _BRIDGE.fullmatch(name) is not None
 
 
 def parse_address(url: str) -> BrokerAddress:

@@ -1,8 +1,8 @@
 """A connection to an MQTT 5 broker, as little of it as gateway and bridge need.
 
 `aiomqtt` is an extra: it is loaded at the first use, and its absence is said in a sentence. Its errors become
-`BrokerLost`. Sessions are clean on purpose: what was not acknowledged by the *server* is sent again anyway, so a broker
-has nothing to keep but the retained presence.
+`BrokerLost`. Sessions are clean and nothing is retained, on purpose: what was not acknowledged by the *server* is sent
+again anyway, so a broker has nothing to keep.
 """
 
 from __future__ import annotations
@@ -37,16 +37,17 @@ class BrokerLost(ConnectionError):
 
 
 class Received(NamedTuple):
-    """A message. session and proof: its MQTT 5 correlation data and user property "proof", empty when absent."""
+    """A message. session: its MQTT 5 correlation data. proof, bridge: its user properties. Empty when absent."""
 
     topic: str
     payload: bytes
     session: bytes
     proof: str
+    bridge: str = ""
 
 
 class Will(NamedTuple):
-    """What the broker publishes, retained, when the connection breaks."""
+    """What the broker publishes when the connection breaks."""
 
     topic: str
     payload: bytes
@@ -91,27 +92,33 @@ class Broker:
         self._client = client
 
     async def subscribe(self, *topics: str) -> None:
-        """Ask for these topics, which may hold wildcards; their retained messages come first."""
+        """Ask for these topics, which may hold wildcards."""
         with _lost():
             for topic in topics:
                 granted = await self._client.subscribe(topic, qos=1)
                 if any(getattr(code, "is_failure", False) for code in granted):
                     raise BrokerLost(f"the broker does not let us hear {topic}: {granted[0]}")
 
+    async def unsubscribe(self, topic: str) -> None:
+        """Ask for this topic no more."""
+        with _lost():
+            await self._client.unsubscribe(topic)
+
     async def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, session: bytes = b"", proof: str = ""
+        self, topic: str, payload: bytes, *, qos: int = 1, session: bytes = b"", proof: str = "", bridge: str = ""
     ) -> None:
         """Publish; with QoS 1 wait until the broker has it."""
         with _lost():
-            await self._client.publish(topic, payload, qos, retain, _properties(session, proof))
+            await self._client.publish(topic, payload, qos, False, _properties(session, proof=proof, bridge=bridge))
 
     async def receive(self) -> Received:
         """Wait for the next message."""
         with _lost():
             message = await anext(self._client.messages)
         session = getattr(message.properties, "CorrelationData", b"")
-        proof = dict(getattr(message.properties, "UserProperty", [])).get("proof", "")
-        return Received(str(message.topic), bytes(message.payload), session, proof)
+        said = dict(getattr(message.properties, "UserProperty", []))
+        topic, payload = str(message.topic), bytes(message.payload)
+        return Received(topic, payload, session, said.get("proof", ""), said.get("bridge", ""))
 
 
 @asynccontextmanager
@@ -141,7 +148,7 @@ async def connect_broker(
         protocol=library.ProtocolVersion.V5,
         clean_start=True,
         properties=properties,
-        will=library.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
+        will=library.Will(will.topic, will.payload, qos=1) if will else None,
         tls_context=tls if address.tls else None,
         keepalive=KEEPALIVE_S,
         timeout=ANSWER_WITHIN_S,
@@ -160,13 +167,13 @@ def _lost() -> Iterator[None]:
         raise BrokerLost(f"the MQTT broker: {error.__cause__ or error}") from error
 
 
-def _properties(session: bytes, proof: str) -> Properties:
+def _properties(session: bytes, **said: str) -> Properties:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if session:
         properties.CorrelationData = session
-    if proof:
-        properties.UserProperty = ("proof", proof)
+    if pairs := [(name, text) for name, text in said.items() if text]:
+        properties.UserProperty = pairs
     return properties

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,26 +15,40 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from compliance.errors import NotFound
-from compliance.views.access import require, visible_or_404
+from compliance.selectors import decision_on
+from compliance.services.accesses import record_access, record_list_access
+from compliance.views.access import may_once_confirmed, require, visible_or_404
+from compliance.views.step_up import require_fresh
 from devices.errors import StoreUnavailable
 from devices.kinds.registry import KINDS
 from devices.models import Device, DeviceState
 from devices.selectors import (
     VIEW,
+    clock_of,
     device_rows,
     devices_for,
     energy_of,
     events_of,
+    facts_of,
     gateway_rows,
     gateways_for,
     matching,
 )
+from devices.selectors.attested import attested
+from devices.selectors.paths import paths_of
+from devices.selectors.settings import standing_of
+from devices.selectors.setup import device_setup
+from devices.selectors.supplies import Life, Supply, life_of
+from devices.selectors.worn import worn_since
+from devices.services.authority import certificates_of
 from devices.services.registry import set_device_state
-from devices.services.telemetry import store
+from devices.services.supplies import supplies_of
+from devices.services.worn import latest_of
 from devices.telemetry import Reading
 
 log = logging.getLogger(__name__)
 CONFIGURE = "devices.configure_device"
+PAGE = 100  # devices on one page, those that need somebody first
 ACTIONS = {  # state -> what the button says, and what follows
     DeviceState.QUARANTINED: (
         "Quarantine",
@@ -48,16 +64,20 @@ def device_list(request: HttpRequest) -> HttpResponse:
     """Show gateways and devices with their health; htmx asks for the table alone."""
     user = require(request, VIEW)
     now = timezone.now()
-    asked = {name: request.GET.get(name, "").replace("\0", "").strip()[:80] for name in ("q", "kind", "state")}
+    asked = {name: request.GET.get(name, "").strip()[:80] for name in ("q", "kind", "state")}
     mine = devices_for(user)
     found = matching(mine, text=asked["q"], kind=asked["kind"], state=asked["state"])
     latest, readable = _latest(found)
+    rows = sorted(device_rows(found, latest, now), key=lambda row: (row.health == "well", row.device.label))
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    record_list_access(user=user, patients=[row.device.patient_id for row in page.object_list], what="devices")
     context = {
-        "rows": sorted(device_rows(found, latest, now), key=lambda row: (row.health == "well", row.device.label)),
+        "page": page,
         "gateways": gateway_rows(gateways_for(user), now),
         "asked": asked,
         "readable": readable,
         "any_device": mine.exists(),
+        "may_register": decision_on(user, CONFIGURE).allowed,
         "kinds": KINDS.values(),
         "states": DeviceState.choices,
     }
@@ -70,15 +90,32 @@ def device_page(request: HttpRequest, device_id: int) -> HttpResponse:
     """Show one device: what it measures, what it said last, its energy and its events."""
     user = require(request, VIEW)
     device = visible_or_404(devices_for(user), pk=device_id)
+    record_access(user=user, patient=device.patient, what="device")
     now = timezone.now()
     latest, readable = _latest([device])
-    may_configure = user.has_perm(CONFIGURE, device)
+    running_out = _supplies(device, now)
+    may_configure = may_once_confirmed(user, CONFIGURE, device)
+    row = device_rows([device], latest, now)[0]
     context = {
-        "row": device_rows([device], latest, now)[0],
+        "row": row,
+        "attested": attested([device.gateway_id])[device.gateway_id],
+        "setup": device_setup(device, row.heard_at is not None) if readable else [],
         "readable": readable,
         "energy": energy_of(device, now),
+        "supplies": running_out,
+        "life": _life(device),
+        "now": now,
         "events": events_of(device),
+        "clock": clock_of(device),
+        "standing": standing_of(device),
+        "facts": facts_of(device, device.patient),
+        "paths": paths_of(device, gateways_for(user), now),
         "actions": _actions(device) if may_configure else {},
+        "owner": device,
+        "is_gateway": False,
+        "certificates": certificates_of(device)[:10],
+        "pairing_url": reverse("devices:device_pairing", args=[device.pk]),
+        "may_configure": may_configure and device.state != DeviceState.RETIRED,
     }
     return render(request, "devices/device.html", context)
 
@@ -87,9 +124,11 @@ def device_page(request: HttpRequest, device_id: int) -> HttpResponse:
 def device_state(request: HttpRequest, device_id: int, state: str) -> HttpResponse:
     """Ask whether to quarantine, let in or retire (GET), and do it (POST). Retiring asks for the serial number."""
     user = require(request, CONFIGURE)
-    device = visible_or_404(devices_for(user, CONFIGURE), pk=device_id)
+    device = visible_or_404(devices_for(user, CONFIGURE, once_confirmed=True), pk=device_id)
+    require_fresh(request)
     if state not in _actions(device):
         raise NotFound
+    record_access(user=user, patient=device.patient, what="device")
     wanted = DeviceState(state)
     wrong = wanted is DeviceState.RETIRED and request.POST.get("serial", "").strip() != device.serial
     if request.method == "POST" and not wrong:
@@ -114,10 +153,26 @@ def _actions(device: Device) -> dict[str, str]:
     return {state.value: verb for state, (verb, _) in ACTIONS.items() if state != device.state}
 
 
+def _life(device: Device) -> Life | None:
+    """Return how long it may still be worn, from when it came to who wears it."""
+    kind = KINDS.get(device.kind)
+    if kind is None or device.patient_id is None:
+        return None
+    return life_of(kind, worn_since([device.pk]).get(device.pk))
+
+
+def _supplies(device: Device, now: datetime) -> list[Supply]:
+    """Return what runs out on it; nothing while the store cannot be read, which the page says already."""
+    try:
+        return supplies_of(device, now)
+    except StoreUnavailable:
+        return []
+
+
 def _latest(devices: Iterable[Device]) -> tuple[list[Reading], bool]:
     """Return the newest readings, and whether the store could be read: the registry is shown even when it cannot."""
     try:
-        return store().latest([device.pk for device in devices]), True
+        return latest_of(device.pk for device in devices), True
     except StoreUnavailable:
         log.warning("the device pages could not read telemetry")
         return [], False

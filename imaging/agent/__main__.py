@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from compliance.errors import DomainError
+from devices.gateway.turn import LineTurn
 from imaging.agent.config import AgentConfig, read_config, read_identity
 from imaging.agent.http import HttpDoor
-from imaging.agent.source import read_note
+from imaging.agent.source import NOTE, read_note
 from imaging.agent.spool import Identity, Spool
-from imaging.agent.upload import Door, deliver
+from imaging.agent.upload import NO_TURN, Door, GaveWay, deliver, nothing_urgent
 
 SEALED = ".sealed"
 LONGEST_WAIT_S = 60.0
@@ -36,13 +38,31 @@ def seal_new(config: AgentConfig, spool: Spool, identity: Identity, now_s: float
             log.warning("a folder cannot be sealed: %s", error.code)
 
 
-def upload_waiting(spool: Spool, door: Door) -> bool:
+def urgent_waits(config: AgentConfig, now_s: float) -> bool:
+    """Tell whether an urgent study settled in the inbox that is not sealed yet."""
+    for folder in config.inbox.iterdir():
+        if not (folder / NOTE).is_file() or (folder / SEALED).exists():
+            continue
+        if now_s - _last_change_s(folder) < config.settle_s:
+            continue
+        with suppress(DomainError):  # a wrong note is named when the folder is sealed
+            if read_note(folder).urgency != "routine":
+                return True
+    return False
+
+
+def upload_waiting(
+    spool: Spool, door: Door, turn: LineTurn = NO_TURN, overtaken: Callable[[], bool] = nothing_urgent
+) -> bool:
     """Upload what waits; return False when the server could not take everything and it is worth trying again."""
     for spooled in spool.waiting():
         try:
-            sent = deliver(spooled, door)
+            sent = deliver(spooled, door, turn, overtaken)
             spool.forget(spooled)
             log.info("delivered %s, %d pieces sent", spooled.study, sent)
+        except GaveWay:
+            log.info("%s gives way to an urgent study", spooled.study)
+            return False
         except DomainError as error:
             if not error.permanent:
                 log.warning("not taken yet: %s %s", spooled.study, error.code)
@@ -69,15 +89,17 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     spool = Spool(config.spool)
     spool.forget_drafts()
+    turn = LineTurn(config.turn_file)
     with closing(HttpDoor(config.server, identity)) as door:
         wait_s = config.poll_s
         while True:
             seal_new(config, spool, identity, time.time())
-            done = upload_waiting(spool, door)
+            done = upload_waiting(spool, door, turn, lambda: urgent_waits(config, time.time()))
             if options.once and done:
                 return
             wait_s = config.poll_s if done else min(wait_s * 2, LONGEST_WAIT_S)
-            time.sleep(wait_s)
+            if not urgent_waits(config, time.time()):
+                time.sleep(wait_s)
 
 
 def _last_change_s(folder: Path) -> float:

@@ -24,6 +24,7 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool: Path
     settle_s: Annotated[float, Meta(ge=0)] = 5.0  # a folder is taken when nothing in it changed for so long
     poll_s: Annotated[float, Meta(gt=0)] = 2.0
+    turn_file: Path | None = None  # the gateway's `turn_file`: routine images then wait for dose events and alarms
 
 
 def read_config(path: Path) -> AgentConfig:

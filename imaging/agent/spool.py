@@ -8,6 +8,7 @@ one study.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -56,6 +57,11 @@ class Spooled:
         """The gateway's signature over the manifest."""
         return (self.folder / SIGNATURE).read_bytes()
 
+    @property
+    def urgent(self) -> bool:
+        """Tell whether somebody waits for it; the seal is not checked here, the server does that."""
+        return bool(json.loads(self.manifest).get("urgency", "routine") != "routine")
+
     def piece(self, index: int) -> bytes:
         """Return one sealed piece."""
         return piece_path(self.folder, index).read_bytes()
@@ -74,9 +80,10 @@ class Spool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def waiting(self) -> Iterator[Spooled]:
-        """Yield the sealed studies that were not received yet, oldest first."""
+        """Yield the sealed studies that were not received yet: urgent ones first, then by age."""
         found = [path for path in self._folder.iterdir() if path.is_dir() and "-" not in path.name[:8]]
-        yield from (Spooled(path) for path in sorted(found, key=lambda path: path.stat().st_mtime))
+        waiting = [(path.stat().st_mtime, Spooled(path)) for path in found]
+        yield from (one for _, one in sorted(waiting, key=lambda pair: (not pair[1].urgent, pair[0])))
 
     def forget_drafts(self) -> None:
         """Throw away what a killed agent left half sealed. Call it once, at start."""

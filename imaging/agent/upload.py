@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
 
+from devices.gateway.turn import LineTurn
 from imaging.agent.spool import Spooled
 from imaging.errors import ChunkAltered, ChunkMissing
 
@@ -28,17 +30,40 @@ class Door(Protocol):
         """Declare the study whole; raises ChunkMissing while it is not."""
 
 
-def deliver(spooled: Spooled, door: Door) -> int:
+class GaveWay(Exception):
+    """An urgent study came while a routine one was on its way; the rest of the routine one goes later."""
+
+
+NO_TURN = LineTurn(None)
+
+
+def nothing_urgent() -> bool:
+    """Tell that no study asks to overtake."""
+    return False
+
+
+def deliver(
+    spooled: Spooled, door: Door, turn: LineTurn = NO_TURN, overtaken: Callable[[], bool] = nothing_urgent
+) -> int:
     """Upload one study and return how many pieces were sent; what the server already has is not sent again.
 
-    Raises the door's DomainError (`permanent` says whether trying again can help) or OSError when it cannot be reached.
+    An urgent study holds the line's turn. The pieces of a routine one each wait for it, and where `overtaken` tells of
+    an urgent study they stop: raises GaveWay. Raises the door's DomainError (`permanent` says whether trying again can
+    help), or OSError when it cannot be reached.
     """
     study, sent = spooled.study, 0
     missing = door.begin(spooled.manifest, spooled.signature)
     for _ in range(ROUNDS):
         for index in missing:
             with suppress(ChunkAltered):  # spoilt on the way: it is still missing, and goes again in the next round
-                door.put(study, index, spooled.piece(index))
+                if spooled.urgent:
+                    with turn.held():
+                        door.put(study, index, spooled.piece(index))
+                else:
+                    if overtaken():
+                        raise GaveWay
+                    turn.wait_for_quiet()
+                    door.put(study, index, spooled.piece(index))
                 sent += 1
         try:
             door.complete(study)

@@ -124,6 +124,10 @@ class Instance(models.Model):
     row_spacing_mm = models.FloatField(null=True, blank=True)
     column_spacing_mm = models.FloatField(null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)  # how a reconstruction was made
+    # SHA-256, taken as the image was made; empty where there is no such file, and on images from before.
+    file_sha256 = models.BinaryField(max_length=32, default=bytes)  # the archived DICOM file or k-space
+    mask_sha256 = models.BinaryField(max_length=32, default=bytes)  # the sampling mask
+    pixels_sha256 = models.BinaryField(max_length=32, default=bytes)  # the values as shown
 
     class Meta:
         ordering: ClassVar = ["position_mm", "number", "sop_uid"]

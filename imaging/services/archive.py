@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from compliance.errors import SecretUnreadable
+from compliance.keyring import archive_box
 from compliance.secretbox import SecretBox
 from imaging.errors import ArchiveDamaged, ChunkMissing, StudyAltered
 from imaging.models import Study
@@ -87,4 +88,4 @@ def _file_key(study: Study, name: str, salt: bytes) -> bytes:
 
 
 def _box() -> SecretBox:
-    return SecretBox(settings.ARCHIVE_KEY, "imaging-archive")
+    return archive_box()

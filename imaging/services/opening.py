@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -20,6 +21,7 @@ from imaging.models import Instance, JobKind, Series, SeriesKind, Study, StudySt
 from imaging.mri.sampling import checked_kspace
 from imaging.sealing import Entry, Manifest, open_study, read_manifest
 from imaging.services import archive, incoming, jobs, keys, thumbnails
+from imaging.services.committing import committed
 
 NOTE = "study.json"
 MAX_NOTE_BYTES = 4096
@@ -39,7 +41,7 @@ def open_sealed(lease: jobs.Lease) -> None:
         rows = _read_kspace(study, files) if manifest.content == "kspace" else _read_dicom(study, files)
         if manifest.content == "dicom":
             rows.make_thumbnails()
-        _store(lease, study, rows)
+        _store(lease, study, rows, sha256(manifest.encode()).hexdigest())
     except Exception:
         archive.forget(study)
         raise
@@ -107,7 +109,9 @@ def _read_dicom(study: Study, files: Iterable[Entry]) -> _Rows:
         instance = _dicom_instance(study, image)
         archive.store(study, f"{instance.pk}.dcm", entry.data)
         little_endian = image.pixels.astype(image.pixels.dtype.newbyteorder("<"))
-        archive.store_pixels(study, str(instance.pk), little_endian.tobytes())
+        values = little_endian.tobytes()
+        archive.store_pixels(study, str(instance.pk), values)
+        instance.file_sha256, instance.pixels_sha256 = sha256(entry.data).digest(), sha256(values).digest()
         rows.add(_dicom_series(study, image), instance)
         study.study_uid, study.taken_on = image.study_uid, image.taken_on
         study.modality = image.modality
@@ -153,12 +157,14 @@ def _read_kspace(study: Study, files: Iterable[Entry]) -> _Rows:
     rows = _Rows(study)
     study.modality = "MR"
     series_id = uuid5(study.pk, "series kspace")
+    masks: dict[UUID, bytes] = {}
     for entry in files:
         name, mask = entry.name.removesuffix(".npy").removesuffix(".mask"), entry.name.endswith(".mask.npy")
         instance = instance_id(study, f"kspace {name}")
         if mask:
             _check_mask(entry.data)
             archive.store(study, f"{instance}.mask.npy", entry.data)
+            masks[instance] = sha256(entry.data).digest()
             continue
         coils, ky, kx = checked_kspace(read_npy(entry.data)).shape
         archive.store(study, f"{instance}.npy", entry.data)
@@ -166,9 +172,13 @@ def _read_kspace(study: Study, files: Iterable[Entry]) -> _Rows:
         series.series_uid = made_uid(series_id)
         row = Instance(id=instance, sop_uid=made_uid(instance), number=len(rows.instances), rows=ky, columns=kx)
         row.frames, row.window_centre, row.window_width, row.note = coils, 0.0, 1.0, f"{coils} coils"
+        row.file_sha256 = sha256(entry.data).digest()
         rows.add(series, row)
     if not rows.instances:
         raise StudyMalformed("There is no k-space in the study.")
+    for identifier, digest in masks.items():
+        if identifier in rows.instances:
+            rows.instances[identifier].mask_sha256 = digest
     return rows
 
 
@@ -179,7 +189,7 @@ def _check_mask(raw: bytes) -> None:
 
 
 @transaction.atomic
-def _store(lease: jobs.Lease, study: Study, rows: _Rows) -> None:
+def _store(lease: jobs.Lease, study: Study, rows: _Rows, manifest: str) -> None:
     """Show the study, in one transaction with the end of the job."""
     lease.finish()
     study.series.all().delete()
@@ -197,6 +207,7 @@ def _store(lease: jobs.Lease, study: Study, rows: _Rows) -> None:
         patient=study.patient,
         ward_id=study.gateway.ward_id,
         gateway_id=study.gateway_id,
+        detail={"study": str(study.pk), "manifest": manifest} | committed(rows.instances.values()),
     )
     if raw:
         jobs.enqueue(study=study, kind=JobKind.RECONSTRUCT)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from uuid import uuid5
 
 import numpy as np
@@ -15,10 +17,12 @@ from compliance.models import EventCategory
 from compliance.services.events import record_event
 from imaging.codec.npy import read_npy
 from imaging.errors import KSpaceMalformed
+from imaging.evidence.leaves import ImageLeaf, root_over
 from imaging.models import Instance, Series, SeriesKind, Study, StudyState
 from imaging.mri.reconstruct import Reconstruction, reconstruct
 from imaging.mri.sampling import checked_kspace
 from imaging.services import archive, jobs, thumbnails
+from imaging.services.committing import committed, leaf_of
 from imaging.services.opening import instance_id, made_uid
 
 FULL_SCALE = 65535
@@ -30,11 +34,13 @@ def reconstruct_study(lease: jobs.Lease) -> None:
 
     Raises KSpaceMalformed, CalibrationTooSmall, ArchiveDamaged or StorageFull.
     """
+    began = time.monotonic()
     study = lease.job.study
     Study.objects.filter(pk=study.pk).update(state=StudyState.RECONSTRUCTING)
     jobs.announce(study)
     slices = list(Instance.objects.filter(series__study=study, series__kind=SeriesKind.KSPACE))
-    results = [_one(lease, study, slice_, done, len(slices)) for done, slice_ in enumerate(slices)]
+    used: list[ImageLeaf] = []
+    results = [_one(lease, study, slice_, done, len(slices), used) for done, slice_ in enumerate(slices)]
     brightest = max(float(max(r.zero_filled.max(), r.cg_sense.max())) for r in results) or 1.0
     # The window is the same for both series, or the comparison would compare windows.
     window = (
@@ -45,12 +51,18 @@ def reconstruct_study(lease: jobs.Lease) -> None:
         _draft(made, SeriesKind.ZERO_FILLED, [r.zero_filled for r in results], ""),
         _draft(made, SeriesKind.CG_SENSE, [r.cg_sense for r in results], f", regularisation {lease.job.lamda:g}"),
     ]
-    _store(lease, study, drafts)
+    seconds = round(time.monotonic() - began, 3)
+    _store(lease, study, drafts, {"input": root_over(used).hex(), "seconds": seconds})
 
 
-def _one(lease: jobs.Lease, study: Study, slice_: Instance, done: int, of: int) -> Reconstruction:
-    kspace = checked_kspace(read_npy(archive.load(study, f"{slice_.pk}.npy")))
-    mask = _mask(study, slice_)
+def _one(
+    lease: jobs.Lease, study: Study, slice_: Instance, done: int, of: int, used: list[ImageLeaf]
+) -> Reconstruction:
+    """Reconstruct one slice and add to `used` what it was made from, by digests of the very bytes that were read."""
+    raw = archive.load(study, f"{slice_.pk}.npy")
+    kspace = checked_kspace(read_npy(raw))
+    mask, mask_digest = _mask(study, slice_)
+    used.append(leaf_of(slice_, file=sha256(raw).digest(), mask=mask_digest))
     return reconstruct(
         kspace,
         lambda fraction, stage: lease.keep((done + fraction) / of, f"slice {done + 1} of {of}: {stage}"),
@@ -59,14 +71,15 @@ def _one(lease: jobs.Lease, study: Study, slice_: Instance, done: int, of: int) 
     )
 
 
-def _mask(study: Study, slice_: Instance) -> NDArray[np.bool_] | None:
+def _mask(study: Study, slice_: Instance) -> tuple[NDArray[np.bool_] | None, bytes]:
     name = f"{slice_.pk}.mask.npy"
     if not archive.has(study, name):
-        return None
-    mask = read_npy(archive.load(study, name)).astype(np.bool_)
+        return None, b""
+    raw = archive.load(study, name)
+    mask = read_npy(raw).astype(np.bool_)
     if mask.shape != (slice_.rows, slice_.columns):
         raise KSpaceMalformed("The sampling mask has another shape than its k-space.")
-    return mask
+    return mask, sha256(raw).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +111,18 @@ def _draft(
         instance.window_centre, instance.window_width = made.window / 2, max(made.window, 1.0)
         instance.note = f"{result.acceleration:.1f}x undersampled, maps: {result.maps}{how}"
         levels = np.round(image / made.brightest * FULL_SCALE).astype("<u2")
-        archive.store_pixels(study, str(instance.pk), levels.tobytes())
+        values = levels.tobytes()
+        archive.store_pixels(study, str(instance.pk), values)
+        instance.pixels_sha256 = sha256(values).digest()
         rows.append(instance)
     thumbnails.make(study, series, rows)
     return series, rows
 
 
 @transaction.atomic
-def _store(lease: jobs.Lease, study: Study, drafts: Sequence[tuple[Series, list[Instance]]]) -> None:
+def _store(
+    lease: jobs.Lease, study: Study, drafts: Sequence[tuple[Series, list[Instance]]], made: dict[str, object]
+) -> None:
     lease.finish()
     study.series.filter(kind__in=[SeriesKind.ZERO_FILLED, SeriesKind.CG_SENSE]).delete()
     for series, instances in drafts:
@@ -121,6 +138,8 @@ def _store(lease: jobs.Lease, study: Study, drafts: Sequence[tuple[Series, list[
         patient=study.patient,
         ward_id=study.gateway.ward_id,
         gateway_id=study.gateway_id,
-        detail={"study": str(study.pk), "lamda": lease.job.lamda},
+        detail={"study": str(study.pk), "lamda": lease.job.lamda}
+        | made
+        | committed([row for _series, rows in drafts for row in rows]),
     )
     jobs.announce(study)

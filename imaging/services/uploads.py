@@ -114,6 +114,7 @@ def complete(*, gateway: Gateway, study: UUID) -> Study:
         patient=arrived.patient,
         ward_id=gateway.ward_id,
         gateway_id=gateway.pk,
+        detail={"study": str(arrived.pk)},
     )
     jobs.enqueue(study=arrived, kind=JobKind.OPEN)
     jobs.announce(arrived)

@@ -14,9 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from compliance.errors import DomainError
-from compliance.middleware import public
 from compliance.models import EventCategory
 from compliance.services.events import record_error
+from compliance.views.marks import public
 from devices.models import Gateway
 from imaging.errors import RequestRefused, StudyMalformed, StudyTooLarge
 from imaging.sealing.chunks import CHUNK_BYTES, TAG_BYTES

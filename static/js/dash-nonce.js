@@ -1,5 +1,7 @@
-// A classic script, because it must run before Dash's. Dash's and plotly's scripts make <style> elements; the page's policy
-// takes those only with the page's nonce, so each gets it as it is made. The policy itself stays as strict as elsewhere.
+// A classic script, because it must run before Dash's. Dash's and plotly's scripts make <style> elements and write `style`
+// attributes; the page's policy takes the first only with the page's nonce and the second not at all. So each element
+// gets the nonce as it is made, and each attribute is set through the element's CSSOM, which is the same to the eye and
+// which markup that somebody smuggled in cannot do. The policy itself stays as strict as on every other page.
 "use strict";
 {
   const { nonce } = document.currentScript;
@@ -8,5 +10,10 @@
     const element = create.call(this, name, ...options);
     if (element instanceof HTMLStyleElement) element.nonce = nonce;
     return element;
+  };
+  const set = Element.prototype.setAttribute;
+  Element.prototype.setAttribute = function (name, value) {
+    if (String(name).toLowerCase() === "style" && this.style) this.style.cssText = value;
+    else set.call(this, name, value);
   };
 }

@@ -114,6 +114,13 @@ export class EcgSweep {
     ctx.stroke();
   }
 
+  /** The block under the pen, or under a point across the canvas from 0 to 1; undefined while there is none. */
+  blockAt(share) {
+    const pen = this.play ?? this.end;
+    const t = share === undefined ? pen : pen - ((((pen / SECONDS_ACROSS) % 1) - share + 1) % 1) * SECONDS_ACROSS;
+    return this.blocks.findLast((block) => block.t0 <= t) ?? this.blocks[0];
+  }
+
   /** For people who asked for less motion: the last seconds as a picture, renewed with each block. */
   drawStill() {
     this.ctx.clearRect(0, 0, this.size.width, this.size.height);

@@ -6,6 +6,8 @@ import { clockText, now, setServerTime } from "./live-clock.js";
 const STATE = "#connection";
 const LOST = "#connection-lost";
 const MAIN = "#main";
+const LANE = 2 ** 48; // numbers that one gateway may give
+const LANES = 4;
 const TELL_LOST_MS = 8000; // a short hiccup is not worth a sentence
 const WAIT_FIRST_MS = 500;
 const WAIT_MOST_MS = 8000;
@@ -14,7 +16,7 @@ const NOT_ALLOWED = new Set([4401, 4403, 4404]);
 export class Live {
   /**
    * @param {string} path such as "/ws/ward/"
-   * @param {Record<string, number>} cursors highest sequence number per device on the page as served
+   * @param {Record<string, number>} cursors highest sequence number per stream of a device on the page as served
    */
   constructor(path, cursors = {}) {
     this.path = path;
@@ -81,8 +83,11 @@ export class Live {
     this.emit(message.type, message);
   }
 
+  /** Each gateway numbers what it hears of a device apart from the others: devices/telemetry/lanes.py. */
   remember(device, seq) {
-    this.cursors[device] = Math.max(this.cursors[device] ?? 0, seq);
+    const lane = Math.floor(seq / LANE);
+    const stream = device + (lane < LANES ? lane : 0) * 2 ** 32;
+    this.cursors[stream] = Math.max(this.cursors[stream] ?? 0, seq);
   }
 
   closed(event) {

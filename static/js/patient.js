@@ -6,6 +6,7 @@ import { Live } from "./live.js";
 import { announceAlert } from "./live-announce.js";
 import { every, now, tellTimes } from "./live-clock.js";
 import { EcgSweep } from "./ecg.js";
+import { openEvidence } from "./evidence.js";
 import { Strips } from "./strip.js";
 import { refreshTiles, showReading } from "./tile.js";
 
@@ -13,6 +14,7 @@ const PAGE = "#patient";
 const STRIPS = "#strips";
 const WORDS = "#strips-words";
 const ECG = "#ecg";
+const ECG_PROOF = "#ecg-evidence";
 const HOURS = "[data-hours]";
 const PANEL = "[data-panel]";
 const LATE_DEFAULT_S = 30;
@@ -25,9 +27,30 @@ const keys = data("strip-keys");
 const lateAfter = new Map(specs.flatMap((spec) => [[spec.key, spec.fresh_for_s], [spec.with, spec.fresh_for_s]]));
 
 const canvas = document.querySelector(STRIPS);
-const strips = canvas && new Strips(canvas, specs, load, (words) => (document.querySelector(WORDS).textContent = words));
+const strips = canvas && new Strips(canvas, specs, load, (words) => (document.querySelector(WORDS).textContent = words), ask);
 const ecgCanvas = document.querySelector(ECG);
+const ecgProof = document.querySelector(ECG_PROOF);
 const ecg = ecgCanvas && new EcgSweep(ecgCanvas, document.querySelector("#ecg-words"));
+
+/** Open what proves the point of a chart: the nearest reading, or ahead of now what the forecast was made from. */
+function ask(metric, t) {
+  const ahead = t > now() && strips.prediction?.metric === metric;
+  const near = new URLSearchParams({ metric, t: t.toFixed(3) });
+  openEvidence(ahead ? page.dataset.forecastEvidence : `${page.dataset.nearEvidence}?${near}`);
+}
+
+/** Lead the link beside the ECG, and a click into it, to what proves the block that is drawn there. */
+const waveformEvidence = (block) => `/evidence/waveform/${block.device}/${block.seq}/`;
+function takeBlock(block) {
+  if (block.metric !== "ecg" || !ecg) return;
+  ecg.add(block);
+  ecgProof.hidden = false;
+  ecgProof.href = waveformEvidence(ecg.blockAt() ?? block);
+}
+ecgCanvas?.addEventListener("click", (event) => {
+  const block = ecg.blockAt(event.offsetX / ecgCanvas.clientWidth);
+  if (block) openEvidence(waveformEvidence(block));
+});
 
 /** Fetch series and alarms of a window; live readings that came meanwhile are kept. */
 async function load(from, to) {
@@ -77,7 +100,7 @@ function reload() {
 
 const live = new Live(`/ws/patient/${page.dataset.patient}/`, data("cursors"))
   .on("delta", take)
-  .on("waveform", (block) => block.metric === "ecg" && ecg?.add(block))
+  .on("waveform", takeBlock)
   .on("alert", (alert) => {
     announceAlert(alert, page.dataset.name);
     ["alerts", "timeline"].forEach(refreshPanel);

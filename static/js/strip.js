@@ -9,6 +9,7 @@ const RIGHT = 10;
 const AXIS = 24;
 const GAP_SHARE = 0.015; // a silence narrower than this part of the window would not be seen as one
 const LEAST_S = 30; // the closest zoom
+const PICK_AFTER_MS = 250;
 const KEEP_S = 26 * 3600; // older points leave memory
 
 export class Strips {
@@ -17,9 +18,11 @@ export class Strips {
    * @param {Array<object>} specs one per strip: key, label, unit, decimals, form, domain, band, height, and `with` for a second key
    * @param {(from: number, to: number) => void} onView asked to load what the new window needs
    * @param {(words: string) => void} onRead told in words what the crosshair reads when it was moved by keyboard
+   * @param {(key: string, t: number) => void} onPick told which metric was clicked at which time, or chosen with Enter
    */
-  constructor(canvas, specs, onView, onRead) {
-    Object.assign(this, { canvas, specs, onView, onRead });
+  constructor(canvas, specs, onView, onRead, onPick) {
+    Object.assign(this, { canvas, specs, onView, onRead, onPick });
+    this.row = 0; // the strip that Enter asks about; arrows up and down change it
     this.ctx = canvas.getContext("2d");
     this.series = new Map();
     this.alarms = [];
@@ -263,6 +266,12 @@ export class Strips {
     return from + ((x - GUTTER) / (this.size.width - RIGHT - GUTTER)) * (to - from);
   }
 
+  /** Which metric the strip under the pointer shows. */
+  keyAt(event) {
+    let below = event.clientY - this.canvas.getBoundingClientRect().top;
+    return this.specs.find((spec) => (below -= spec.height) < 0)?.key;
+  }
+
   listen() {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => {
@@ -278,26 +287,40 @@ export class Strips {
     canvas.addEventListener("pointerup", (event) => {
       const { brush } = this;
       this.brush = null;
-      if (brush && Math.abs(event.clientX - brush.x) > 6) this.show(Math.min(brush.from, brush.to), Math.max(brush.from, brush.to));
+      this.dragged = Boolean(brush) && Math.abs(event.clientX - brush.x) > 6;
+      if (this.dragged) this.show(Math.min(brush.from, brush.to), Math.max(brush.from, brush.to));
       this.dirty();
     });
     canvas.addEventListener("pointerleave", () => {
       this.cross = null;
       this.dirty();
     });
-    canvas.addEventListener("dblclick", () => this.follow(this.windowS));
+    canvas.addEventListener("dblclick", () => {
+      clearTimeout(this.picking);
+      this.follow(this.windowS);
+    });
+    canvas.addEventListener("click", (event) => {
+      if (this.dragged) return;
+      const [key, t] = [this.keyAt(event), this.timeAt(event)];
+      clearTimeout(this.picking);
+      if (key) this.picking = setTimeout(() => this.onPick(key, t), PICK_AFTER_MS); // it may become a double click
+    });
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** Arrows move the crosshair, plus and minus zoom around it, Home comes back to now. */
+  /** Arrows move the crosshair and choose a strip, Enter asks for evidence, plus and minus zoom, Home comes back to now. */
   key(event) {
     const { from, to } = this.view;
     const step = (to - from) / 60;
     const at = this.cross ?? (from + to) / 2;
+    const measured = this.specs.filter((spec) => spec.key);
     const zoom = (factor) => this.show(at - (at - from) * factor, at + (to - at) * factor);
     const actions = {
       ArrowLeft: () => (this.cross = Math.max(at - step, from)),
       ArrowRight: () => (this.cross = Math.min(at + step, to)),
+      ArrowUp: () => (this.row = Math.max(this.row - 1, 0)),
+      ArrowDown: () => (this.row = Math.min(this.row + 1, measured.length - 1)),
+      Enter: () => this.onPick(measured[this.row].key, at),
       "+": () => zoom(0.5),
       "-": () => zoom(2),
       Home: () => this.follow(this.windowS),
@@ -307,6 +330,7 @@ export class Strips {
     event.preventDefault();
     actions[event.key]();
     this.dirty();
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") return this.onRead(`Enter: evidence for ${measured[this.row].label}`);
     if (this.cross !== null) this.onRead(this.reading());
   }
 

@@ -18,6 +18,7 @@ export function showReading(scope, reading) {
     if (reading.metric !== metric || reading.t < Number(tile.dataset.t ?? 0)) continue;
     tile.dataset.t = reading.t;
     tile.dataset.value = reading.value;
+    tile.querySelector(SHOWN).href = `/evidence/reading/${reading.device}/${reading.seq}/`;
     refreshTile(tile, true);
   }
 }

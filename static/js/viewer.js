@@ -21,6 +21,7 @@ const other = root.querySelector("[data-other]");
 const swipe = root.querySelector("[data-swipe]");
 const slices = root.querySelector("[data-slices]");
 const overlay = (corner) => stage.querySelector(`.overlay.${corner}`);
+const evidence = root.querySelector("[data-image-evidence]");
 const series = JSON.parse(document.querySelector("#series").textContent);
 
 const view = { layout: "single", swipe: 0.5, zoom: 1, panX: 0, panY: 0, centre: 0, width: 1 };
@@ -72,9 +73,23 @@ function tell() {
   overlay("top-left").textContent = `${first.stack.label}\n${first.image.note}`;
   overlay("top-right").textContent = second ? `${second.stack.label}\n${second.image.note}` : "";
   overlay("bottom-left").textContent = `Image ${state.index + 1} of ${first.stack.images.length}\nWindow ${round(view.width)}, level ${round(view.centre)} ${unit}`;
+  tellEvidence(pictures);
   divider.hidden = view.layout !== "swipe";
   divider.style.left = `${view.swipe * 100}%`;
   slices.querySelector("output").textContent = `${state.index + 1} of ${first.stack.images.length}`;
+}
+
+/** One link to what proves each image that is shown, named as its series is where there are two. */
+function tellEvidence(shownNow) {
+  const links = shownNow.map(({ stack, image }) => {
+    const link = document.createElement("a");
+    Object.assign(link, { className: "plain", href: image.evidence, textContent: shownNow.length > 1 ? `Evidence: ${stack.label}` : "Evidence of this image" });
+    link.toggleAttribute("data-number", true);
+    link.toggleAttribute("data-evidence", true);
+    return link;
+  });
+  const told = (nodes) => [...nodes].map((node) => node.href).join();
+  if (told(links) !== told(evidence.children)) evidence.replaceChildren(...links); // a link in focus stays where it is
 }
 
 const round = (value) => (Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)));

@@ -17,12 +17,15 @@ const FILTER = "[data-filter]";
 const SETTLE_MS = 400; // alarms come in groups: one request for all of them
 const SPARK_EVERY_S = 15;
 const ADMIT_EVERY_MS = 60_000;
+const AT_ONCE = 20; // patients a request
+const LOOK_MS = 60; // while somebody scrolls fast, rows fly past
 const CALM_S = 4; // rows do not move while a hand is about to click
 
 const ON_BOARD = new Set(["alerts", "medication", "devices"]); // panels whose news change a row
 
 const board = document.querySelector(BOARD);
 const sparks = new Map(); // patient -> metric -> [[t, value]]
+const wanted = { whole: new Set(), sparks: new Set() }; // patients in view of whom the page lacks something
 const stale = new Set(); // patients whose row is to be fetched again
 let filter = "all";
 let busyUntil = 0;
@@ -86,6 +89,7 @@ async function fetchBoard() {
   const focused = document.activeElement?.closest(ROW)?.dataset.patient;
   try {
     board.innerHTML = await fragment("/ward/rows/");
+    sparks.clear(); // a gap may lie in them
   } catch {
     return;
   }
@@ -93,7 +97,6 @@ async function fetchBoard() {
   rows().forEach(dress);
   sift();
   if (focused) rowOf(focused)?.querySelector("[data-row-focus]")?.focus({ preventScroll: true });
-  loadSparks();
 }
 
 /** Take in patients who came into the reader's care and let those go who left it; rows that stay are not touched. */
@@ -120,7 +123,6 @@ async function admit() {
   if (!gone.length && !fresh.length) return;
   sift();
   sort();
-  loadSparks();
 }
 
 /** Draw what the server leaves to the page: sparklines, ages, local clock times. */
@@ -128,6 +130,7 @@ function dress(row) {
   refreshTiles(row);
   drawSparks(row);
   tellTimes(row);
+  view.observe(row);
   // One beat for all: alarms that blink out of step are noise.
   for (const badge of row.querySelectorAll(".alarming")) for (const beat of badge.getAnimations()) beat.startTime = 0;
 }
@@ -140,12 +143,53 @@ function drawSparks(row) {
   }
 }
 
-async function loadSparks() {
-  const response = await fetch("/ward/sparks/");
+const naming = (patients) => patients.map((patient) => `patient=${patient}`).join("&");
+
+async function loadSparks(patients) {
+  const response = await fetch(`/ward/sparks/?${naming(patients)}`);
   if (!response.ok) return;
-  for (const [patient, series] of Object.entries(await response.json())) sparks.set(patient, series);
-  rows().forEach(drawSparks);
+  for (const [patient, series] of Object.entries(await response.json())) {
+    sparks.set(patient, series);
+    const row = rowOf(patient);
+    if (row) drawSparks(row);
+  }
 }
+
+async function loadWhole(patients) {
+  const html = await fragment(`/ward/whole/?${naming(patients)}`);
+  for (const fresh of document.createRange().createContextualFragment(html).querySelectorAll(ROW)) {
+    const row = rowOf(fresh.dataset.patient);
+    if (row) dress(adopt(row, fresh.outerHTML));
+  }
+  sift();
+}
+
+/** Fetch what is missing in what the reader looks at, some patients at a time. */
+async function fetchWanted() {
+  for (const [patients, load] of [[wanted.whole, loadWhole], [wanted.sparks, loadSparks]]) {
+    while (patients.size) {
+      const some = [...patients].slice(0, AT_ONCE);
+      some.forEach((patient) => patients.delete(patient));
+      await load(some).catch(() => {}); // the connection is gone; the whole board is fetched when it is back
+    }
+  }
+}
+
+let looking;
+const view = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      if ("brief" in target.dataset) wanted.whole.add(target.dataset.patient);
+      if (sparks.has(target.dataset.patient)) continue;
+      sparks.set(target.dataset.patient, {}); // asked for once
+      wanted.sparks.add(target.dataset.patient);
+    }
+    clearTimeout(looking);
+    looking = setTimeout(fetchWanted, LOOK_MS);
+  },
+  { rootMargin: "600px" },
+);
 
 function take(delta) {
   const row = rowOf(delta.patient);
@@ -251,5 +295,4 @@ every(1, () => {
   tellTimes();
 });
 every(SPARK_EVERY_S, () => rows().forEach(drawSparks));
-loadSparks();
 setInterval(() => document.hidden || admit(), ADMIT_EVERY_MS);

@@ -7,7 +7,7 @@ const STUDIO = "#studio";
 const KNOBS = "#knobs";
 const TROUBLE = "#trouble";
 const DIFFERENCES = "#differences";
-const EVIDENCE = "#evidence";
+const GROUNDS = "#grounds";
 const WAIT_MS = 90; // a hand that moves a slider asks about ten times a second otherwise
 const AGAIN_MS = 60_000; // the present moves on
 
@@ -61,7 +61,7 @@ function show() {
   const found = answer.differences.length ? answer.differences : ["no difference worth naming"];
   document.querySelector(DIFFERENCES).replaceChildren(...found.map((words) => element("li", words, answer.differences.length ? "" : "muted")));
   const at = clockText(answer.at, zoneOf(studio));
-  document.querySelector(EVIDENCE).textContent =
+  document.querySelector(GROUNDS).textContent =
     `From the sensor's value of ${at} with ${answer.insulin_on_board_u} U insulin on board (estimated); ${answer.members} simulated bodies in ${Math.round(answer.took_ms)} ms.`;
 }
 

@@ -1,4 +1,5 @@
-"""The front door: a password opens it, guessing closes it, and nobody lets themselves in."""
+"""The front door: a password opens it for those who need no second factor, guessing closes it, and nobody lets
+themselves in."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ PASSWORD = "correct horse battery"
 
 
 def _sign_in(client: Client, password: str = PASSWORD, **extra: str):  # type: ignore[no-untyped-def]
-    return client.post("/account/login/", {"login": "nurse", "password": password, **extra})
+    return client.post("/account/login/", {"login": "caregiver", "password": password, **extra})
 
 
 def test_the_right_password_leads_to_the_ward(client: Client, cast) -> None:
@@ -20,7 +21,7 @@ def test_the_right_password_leads_to_the_ward(client: Client, cast) -> None:
 
 
 def test_passwords_are_kept_as_argon2(cast) -> None:
-    assert cast["nurse"].password.startswith("argon2")
+    assert cast["caregiver"].password.startswith("argon2")
 
 
 def test_a_wrong_password_says_so_without_saying_which_part_was_wrong(client: Client, cast) -> None:
@@ -65,8 +66,8 @@ def test_a_form_from_another_site_is_refused(cast) -> None:
 
 
 def test_an_account_switched_off_is_refused(client: Client, cast) -> None:
-    cast["nurse"].is_active = False
-    cast["nurse"].save()
+    cast["caregiver"].is_active = False
+    cast["caregiver"].save()
     _sign_in(client)
     assert client.get("/").status_code == 302
 

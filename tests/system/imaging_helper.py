@@ -1,28 +1,28 @@
 """What the imaging kill tests need inside other processes: a hospital, a scanner's agent, and what came of its study.
 
-`python -m tests.system.imaging_helper prepare FOLDER SERVER` | `state`
+Called through tests/forks.py.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-SLICES, COILS, SIDE = 12, 8, 160  # about 20 MB, which take a worker some seconds
+from tests.forks import serve
+
+SLICES, COILS, SIDE = 6, 8, 128  # 6 MB: six pieces, which a slowed agent sends in a second
 
 
-def _prepare(folder: Path, server: str) -> None:
+def _prepare(inside: str, server: str) -> None:
     import numpy as np
     from django.conf import settings
-    from django.core.management import call_command
 
     from compliance.models import Ward
     from imaging.mri.phantom import undersampled_phantom
     from imaging.services.keys import ensure_hospital_key
     from imaging.services.scanner import scanner_identity
 
-    call_command("migrate", verbosity=0)
+    folder = Path(inside)
     keys = ensure_hospital_key(settings.HOME / "keys")
     identity = scanner_identity(ward=Ward.objects.create(name="Ward 4"))
     inbox = folder / "inbox"
@@ -46,23 +46,16 @@ def _prepare(folder: Path, server: str) -> None:
     (folder / "agent.json").write_text(json.dumps(config))
 
 
-def _state() -> None:
+def _state() -> dict[str, object]:
     from imaging.models import ImagingJob, Instance, Study
 
     study = Study.objects.get()
-    answer = {
+    return {
         "study": study.state,
         "jobs": {job.kind: [job.state, job.attempts] for job in ImagingJob.objects.all()},
         "images": Instance.objects.exclude(series__kind="kspace").count(),
     }
-    print(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    import django
-
-    django.setup()
-    if sys.argv[1] == "prepare":
-        _prepare(Path(sys.argv[2]), sys.argv[3])
-    else:
-        _state()
+    serve({"prepare": _prepare, "state": _state})

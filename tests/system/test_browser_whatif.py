@@ -1,26 +1,27 @@
-"""The what-if studio in a real browser, on a live ward: sliders move two simulated futures within a second."""
+"""The what-if studio in a real browser, on a live ward: sliders move two simulated futures.
+
+How soon is measured where nothing else runs beside it: benchmarks/whatif.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from tests.system.conftest import RunningWard
-from tests.system.test_browser import Visit
+from tests.system.conftest import eventually
+from tests.system.visits import LIVE_MS, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(420)]
-LIVE_MS = 60_000
-# From the finger on the slider to the new words on the page, the page's own waiting included.
+# From the finger on the slider to the new words on the page.
 MOVE = """async ([name, value]) => {
   const slider = document.getElementById(name);
   const words = document.querySelector("#words-changed");
-  const began = performance.now();
   const changed = new Promise((resolve) => new MutationObserver(resolve).observe(words, { childList: true }));
   slider.value = value;
   slider.dispatchEvent(new Event("input", { bubbles: true }));
   await changed;
-  return performance.now() - began;
+  return words.textContent;
 }"""
 VIOLET = """(id) => {
   const canvas = document.getElementById(id);
@@ -31,18 +32,17 @@ VIOLET = """(id) => {
 }"""
 
 
-def test_a_trainer_moves_a_slider_and_sees_both_futures(chromium: Any, running_ward: RunningWard) -> None:
-    me = Visit(chromium, running_ward, "trainer")
+def test_a_trainer_moves_a_slider_and_sees_both_futures(visit: Callable[..., Visit]) -> None:
+    me = visit("trainer")
     row = me.page.locator("[data-row]", has_text="mg/dL").first
     path = row.locator("a[data-row-focus]").get_attribute("href")
     me.page.goto(path)
     me.page.click("text=What if?")
     me.page.wait_for_selector("#outcome-now dd", timeout=LIVE_MS)
-    assert me.page.evaluate(VIOLET, "chart-now") > 500
-    times_ms = [me.page.evaluate(MOVE, ["bolus_u", units]) for units in ("2", "4", "6", "8", "10")]
-    assert sorted(times_ms)[2] < 1000.0
-    assert me.page.evaluate(VIOLET, "chart-changed") > 500
-    assert "10 U bolus now" in me.page.inner_text("#words-changed")
+    eventually(lambda: me.page.evaluate(VIOLET, "chart-now") > 500, 60, "the future as now is drawn")
+    for units in ("2", "4", "6", "8", "10"):
+        assert f"{units} U bolus now" in me.page.evaluate(MOVE, ["bolus_u", units])
+    eventually(lambda: me.page.evaluate(VIOLET, "chart-changed") > 500, 60, "the changed future is drawn")
     assert "more minutes below 70" in me.page.inner_text("#differences") or "rises" in me.page.inner_text(
         "#differences"
     )
@@ -52,18 +52,12 @@ def test_a_trainer_moves_a_slider_and_sees_both_futures(chromium: Any, running_w
     me.page.click("text=Back to as now")
     me.page.locator("#differences", has_text="no difference").wait_for()
     assert me.page.locator(".badge.simulated", has_text="simulated").count() >= 4
-    assert me.complaints == []
-    me.context.close()
 
 
-def test_a_patient_without_a_sensor_gets_a_sentence_instead_of_a_picture(
-    chromium: Any, running_ward: RunningWard
-) -> None:
-    me = Visit(chromium, running_ward, "trainer")
+def test_a_patient_without_a_sensor_gets_a_sentence_instead_of_a_picture(visit: Callable[..., Visit]) -> None:
+    me = visit("trainer")
     row = me.page.locator("[data-row]").filter(has_not_text="mg/dL").first
     path = row.locator("a[data-row-focus]").get_attribute("href")
     me.page.goto(f"{path}what-if/")
     me.page.wait_for_selector("main .empty", timeout=LIVE_MS)
     assert "No glucose has been measured" in me.page.inner_text("main .empty")
-    assert me.complaints == []
-    me.context.close()

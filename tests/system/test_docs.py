@@ -83,7 +83,7 @@ def test_every_dependency_is_named_with_its_reason() -> None:
 
 def test_every_setting_is_documented() -> None:
     source = (ROOT / "twin" / "settings.py").read_text()
-    settings = set(re.findall(r'env\.(?:text|flag|integer|words|secret)\(\s*"([A-Z_]+)"', source))
+    settings = set(re.findall(r'env\.(?:text|address|flag|integer|words|secret)\(\s*"([A-Z_]+)"', source))
     assert len(settings) > 10
     assert settings - set(_named((DOCS / "operations.md").read_text())) == set()
 
@@ -121,11 +121,35 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 
 
 def test_the_table_of_rights_is_the_policy() -> None:
-    from compliance.policy import ROLE_RULES, Role
+    from compliance.policy import ACTIONS, Role, house_policy
 
+    policy = house_policy()
     roles = [role for role in Role if role is not Role.NONE]
-    actions = sorted({action for rules in ROLE_RULES.values() for action in rules})
+    actions = sorted(ACTIONS)
     text = (DOCS / "security.md").read_text()
     for action in actions:
-        cells = " | ".join(ROLE_RULES[role].get(action, "-") for role in roles)
+        cells = " | ".join(policy.reach(role, action) or "-" for role in roles)
         assert f"| `{action}` | {cells} |" in text, action
+
+
+SECURITY_PAGES = sorted([DOCS / "security.md", ROOT / "SECURITY.md", *(DOCS / "security").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", SECURITY_PAGES, ids=lambda page: page.name)
+def test_what_the_security_pages_name_exists(page: Path) -> None:
+    """A reader who follows a statement must arrive: files, tests and commands."""
+    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")}
+    for name in _named(page.read_text()):
+        file, _, function = name.partition("::")
+        if re.fullmatch(r"(?:compliance|devices|imaging|twin|tools|tests|static)/[\w./-]+", file):
+            assert (ROOT / file).exists(), name
+            assert not function or function in _tests_in(ROOT / file), name
+        if name.startswith("manage.py "):
+            assert name.split()[1] in commands, name
+
+
+def test_the_asvs_table_names_each_requirement_once() -> None:
+    numbers = re.findall(r"(?<![\d.])(\d{1,2}\.\d{1,2}\.\d{1,2})(?![\d.])", (DOCS / "security" / "asvs.md").read_text())
+    cited = [number for number in numbers if number != "5.0.0"]
+    assert len(cited) > 150
+    assert {number for number in cited if cited.count(number) > 1} <= {"4.1.3"}, "4.1.3 is referred to from 15.3.4"

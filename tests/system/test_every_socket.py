@@ -35,10 +35,10 @@ async def _opened(path: str, *headers: tuple[bytes, bytes]) -> tuple[list[str], 
     from twin.asgi import application
 
     socket = WebsocketCommunicator(application, path, headers=[(b"host", b"localhost"), *headers])
-    if not (await socket.connect(timeout=10))[0]:
+    if not (await socket.connect())[0]:
         return [], None
     heard = []
-    while (message := await socket.receive_output(10))["type"] == "websocket.send":
+    while (message := await socket.receive_output())["type"] == "websocket.send":
         heard.append(json.loads(message["text"])["type"])
     await socket.wait()
     return heard, int(message["code"])
@@ -96,10 +96,10 @@ def test_a_gateway_that_cannot_sign_the_challenge_is_closed_out(route, valkey: s
     async def knock() -> int:
         socket = WebsocketCommunicator(application, "/" + str(route.pattern), headers=[(b"host", b"localhost")])
         assert (await socket.connect())[0]
-        assert json.loads(await socket.receive_from(10))["type"] == "challenge"
+        assert json.loads(await socket.receive_from())["type"] == "challenge"
         await socket.send_to(json.dumps({"type": "hello", "gateway": 1, "software": "x", "signature": "00" * 64}))
-        assert json.loads(await socket.receive_from(10))["type"] == "refused"
-        closing = await socket.receive_output(10)
+        assert json.loads(await socket.receive_from())["type"] == "refused"
+        closing = await socket.receive_output()
         await socket.wait()
         return int(closing["code"])
 

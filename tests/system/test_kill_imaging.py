@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.forks import Forks
 from tests.system.conftest import ROOT, eventually, free_port, isolated_environment
 from tests.system.imaging_helper import SLICES
 from twin.embedded import start_valkey
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+SLOW = "tests.system.slow_imaging"  # who is to be killed in the middle: how long the middle lasts is not left to chance
 
 
 class Hospital:
     """Web server, broker, worker and agent as processes of their own, in a folder of their own."""
+
+    house: Forks
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
@@ -45,17 +47,11 @@ class Hospital:
             child.kill()
             child.wait()
 
-    def helper(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "tests.system.imaging_helper", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
-        ).stdout
+    def agent(self, module: str = "imaging.agent") -> subprocess.Popen[bytes]:
+        return self.start("-m", module, "--config", str(self.folder / "agent.json"), "--once")
 
-    def agent(self) -> subprocess.Popen[bytes]:
-        return self.start("-m", "imaging.agent", "--config", str(self.folder / "agent.json"), "--once")
-
-    def worker(self) -> subprocess.Popen[bytes]:
-        command = ["-m", "celery", "-A", "twin.celery", "worker", "--beat", "-P", "solo", "-l", "info"]
+    def worker(self, module: str = "twin.celery") -> subprocess.Popen[bytes]:
+        command = ["-m", "celery", "-A", module, "worker", "--beat", "-P", "solo", "-l", "info"]
         return self.start(*command, IMAGING_OPENING_KEY_FILE=str(self.home / "keys" / "hospital.seed"))
 
     def files(self, kind: str, pattern: str) -> list[Path]:
@@ -76,23 +72,15 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         stack.callback(made.stop)
         if not environment.get("REDIS_URL"):
             made.children.append(start_valkey(made.home / "run" / "valkey.sock", made.home / "valkey"))
-        made.helper("prepare", str(folder), f"http://127.0.0.1:{port}")
-        made.start("-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "twin.asgi:application")
+        made.house = stack.enter_context(Forks("tests.system.imaging_helper", environment, folder / "house.log"))
+        made.house.do("prepare", str(folder), f"http://127.0.0.1:{port}")
+        made.start("-m", "twin.daphne", "-b", "127.0.0.1", "-p", str(port), "twin.asgi:application")
         yield made
 
 
-def quickly(condition: Callable[[], object], timeout_s: float, what: str) -> None:
-    """Wait like `eventually`, but look every millisecond: the moment to kill is short."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {timeout_s:.0f} s: {what}")
-        time.sleep(0.001)
-
-
 def test_agent_killed_in_the_middle_of_an_upload_goes_on_where_it_was(hospital: Hospital) -> None:
-    agent = hospital.agent()
-    quickly(lambda: len(hospital.files("incoming", "*.piece")) >= 2, 180, f"two pieces arrived\n{hospital.logs()}")
+    agent = hospital.agent(SLOW)
+    eventually(lambda: len(hospital.files("incoming", "*.piece")) >= 2, 180, f"two pieces arrived\n{hospital.logs()}")
     agent.kill()
     agent.wait()
     before = {path.name: path.stat().st_mtime_ns for path in hospital.files("incoming", "*.piece")}
@@ -103,25 +91,25 @@ def test_agent_killed_in_the_middle_of_an_upload_goes_on_where_it_was(hospital: 
     after = {path.name: path.stat().st_mtime_ns for path in hospital.files("incoming", "*.piece")}
     assert len(after) == len(sealed)
     assert {name: after[name] for name in before} == before  # nothing was sent twice
-    assert json.loads(hospital.helper("state"))["study"] == "waiting"
+    assert hospital.house.ask("state")["study"] == "waiting"
     assert not list((hospital.folder / "spool").iterdir())
 
 
 def test_worker_killed_in_the_middle_of_its_task_is_replaced(hospital: Hospital) -> None:
-    worker = hospital.worker()
-    quickly(lambda: hospital.files("archive", "*.npy"), 180, f"the study is being opened\n{hospital.logs()}")
+    worker = hospital.worker(SLOW)
+    eventually(lambda: hospital.files("archive", "*.npy"), 180, f"the study is being opened\n{hospital.logs()}")
     worker.kill()
     worker.wait()
     assert len(hospital.files("archive", "*.npy")) < SLICES, "the worker was killed too late to prove anything"
-    worker = hospital.worker()
-    quickly(lambda: hospital.files("archive", "*.px"), 200, f"reconstructions are being stored\n{hospital.logs()}")
+    worker = hospital.worker(SLOW)
+    eventually(lambda: hospital.files("archive", "*.px"), 200, f"reconstructions are being stored\n{hospital.logs()}")
     worker.kill()
     worker.wait()
-    assert json.loads(hospital.helper("state"))["images"] == 0
+    assert hospital.house.ask("state")["images"] == 0
     hospital.worker()
 
     def ready() -> dict[str, object] | None:
-        state: dict[str, object] = json.loads(hospital.helper("state"))
+        state: dict[str, object] = hospital.house.ask("state")
         return state if state["study"] == "ready" else None
 
     state = eventually(ready, 200, "the study is ready")

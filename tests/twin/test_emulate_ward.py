@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from devices.models import Gateway
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,8 +51,8 @@ def _gateways(home: Path) -> list[int]:
     return found
 
 
-def _until(condition, seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
+def _until(condition) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if condition():
             return True
@@ -88,7 +89,7 @@ def test_gateways_are_started_revived_and_stopped(tmp_path):
             os.kill(killed, signal.SIGKILL)
             assert _until(lambda: len(_gateways(tmp_path)) == 2 and killed not in _gateways(tmp_path))
             ward.send_signal(signal.SIGTERM)
-            assert ward.wait(20) == 0
+            assert ward.wait(PATIENCE_S) == 0
         finally:
             ward.kill()
-    assert _until(lambda: not _gateways(tmp_path), 10.0)
+    assert _until(lambda: not _gateways(tmp_path))

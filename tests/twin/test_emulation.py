@@ -8,8 +8,10 @@ import stat
 import pytest
 
 from compliance.models import Medication, Patient, Regimen
+from devices.gateway.config import load
+from devices.gateway.identity import load_identities
+from devices.gateway.pair import IDENTITY
 from devices.models import Device, Gateway
-from devices.services.registry import device_key
 from twin.physiology.plants import build
 from twin.services.emulation import ensure_patients, prepare_ward
 
@@ -45,17 +47,18 @@ def test_preparing_twice_changes_nothing(prepare):
     assert Gateway.objects.count() == len(first) == 2
 
 
-def test_every_device_is_described_to_its_gateway_with_its_key(prepare):
-    described = {d["device_id"]: d for gateway in prepare() for d in _config(gateway)["devices"]}
-    assert set(described) == set(Device.objects.values_list("pk", flat=True))
-    for device in Device.objects.all():
-        assert described[device.pk]["key_hex"] == device_key(device).hex()
-        assert described[device.pk]["epoch"] == device.epoch
+def test_every_device_is_described_to_its_paired_gateway_without_a_key(prepare):
+    gateways = prepare()
+    described = {d["device_id"]: d for gateway in gateways for d in _config(gateway)["devices"]}
+    assert {number: one["kind"] for number, one in described.items()} == {d.pk: d.kind for d in Device.objects.all()}
+    assert not any("key" in name for one in described.values() for name in one)
+    assert all(load(gateway.config).identity_file == IDENTITY for gateway in gateways)
+    assert not Gateway.objects.filter(root_sealed=None).exists()
 
 
 def test_key_and_configuration_are_private(prepare):
     for gateway in prepare():
-        for path in (gateway.config, gateway.config.parent / "private.key"):
+        for path in (gateway.config, gateway.config.parent / IDENTITY):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -67,13 +70,13 @@ def test_names_never_reach_a_gateway(prepare):
 
 
 def test_a_gateway_whose_folder_was_lost_gets_fresh_keys(prepare):
-    gateway = prepare()[0]
-    lost = _config(gateway)
-    (gateway.config.parent / "private.key").unlink()
-    renewed = _config(prepare()[0])
-    for old, new in zip(lost["devices"], renewed["devices"], strict=True):
-        assert new["epoch"] == old["epoch"] + 1
-        assert new["key_hex"] != old["key_hex"]
+    place = prepare()[0].config.parent / IDENTITY
+    lost = load_identities(place)
+    place.unlink()
+    renewed = load_identities(prepare()[0].config.parent / IDENTITY)
+    assert renewed.gateway_id == lost.gateway_id
+    assert renewed.root != lost.root
+    assert renewed.serial != lost.serial
 
 
 def test_what_the_script_already_did_stays_in_the_story(prepare):
@@ -104,3 +107,28 @@ def test_the_written_options_build_a_plant_that_measures(prepare):
 def test_more_gateways_are_filled_evenly(prepare):
     gateways = prepare(patients=9, gateways=3)
     assert [len(_config(g)["plant"]["options"]["patients"]) for g in gateways] == [3, 3, 3]
+
+
+def test_the_first_patients_speak_over_bluetooth(prepare):
+    first, second = map(_config, prepare(over_bluetooth=2))
+    assert first["radio"] == "virtual"
+    assert "radio" not in second
+    aired = {entry["device_id"] for entry in first["devices"] if "address" in entry}
+    worn = [set(patient["devices"].values()) for patient in first["plant"]["options"]["patients"]]
+    assert aired == worn[0] | worn[1]
+    assert len({entry["address"] for entry in first["devices"] if "address" in entry}) == len(aired)
+
+
+def test_gateways_of_a_demonstration_have_a_page_each_and_act_on_pumps(prepare):
+    gateways = prepare(pages_from=8780)
+    loaded = [load(gateway.config) for gateway in gateways]
+    assert [config.page.port for config in loaded] == [8780, 8781]
+    assert all(config.edge.actuate for config in loaded)
+    assert all(config.energy is not None and config.energy.battery is None for config in loaded)
+    pairs = [pair for config in loaded for pair in config.edge.pairs]
+    assert pairs
+    for pair in pairs:
+        worn = Device.objects.in_bulk([pair.cgm, pair.pump])
+        assert [worn[pair.cgm].kind, worn[pair.pump].kind] == ["cgm", "insulin_pump"]
+        assert worn[pair.cgm].patient_id == worn[pair.pump].patient_id
+    assert all(load(gateway.config).page.port is None for gateway in prepare())

@@ -58,7 +58,7 @@ def _production(tmp_path: Path) -> dict[str, str]:
         "DATABASE_URL": "postgresql://medtwin:x@db.example/medtwin",
         "REDIS_URL": "redis://redis.example:6379/0",
         "ALLOWED_HOSTS": "medtwin.example",
-        **dict.fromkeys(("FIELD_KEY", "ARCHIVE_KEY"), "k" * 60),
+        **dict.fromkeys(("FIELD_KEY", "ARCHIVE_KEY", "LOG_KEY"), "k" * 60),
         "SECRET_KEY": "Zq8-" * 20 + "abcdefghij",
     }
 
@@ -69,10 +69,19 @@ def test_the_deployment_check_is_clean_in_production(tmp_path: Path) -> None:
     assert "no issues" in done.stdout
 
 
-@pytest.mark.parametrize("missing", ["REDIS_URL", "SECRET_KEY", "FIELD_KEY", "ARCHIVE_KEY"])
+@pytest.mark.parametrize("missing", ["REDIS_URL", "SECRET_KEY", "FIELD_KEY", "ARCHIVE_KEY", "LOG_KEY"])
 def test_production_refuses_to_start_without_what_it_needs(missing: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in _production(tmp_path).items() if key != missing}
     done = _manage("check", **environment)
     assert done.returncode == 1
     assert missing in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "MQTT_URL", "TELEMETRY_URL"])
+def test_a_url_with_a_password_can_come_from_a_file(name: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv(name, raising=False)
+    assert env.address(name, "none") == "none"
+    (tmp_path / "url").write_text("scheme://user:password@host/0\n")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "url"))
+    assert env.address(name) == "scheme://user:password@host/0"

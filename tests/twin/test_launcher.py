@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from twin.launcher import Child, Launcher, LaunchRefused, require_disk, require_free_port
 
 SLEEPER = "import time; time.sleep(600)"
@@ -29,8 +30,8 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _eventually(condition, timeout_s: float = 15.0) -> bool:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + timeout_s
+def _eventually(condition) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if condition():
             return True
@@ -45,7 +46,7 @@ def test_stopping_ends_children_and_grandchildren(tmp_path: Path) -> None:
     assert _eventually(lambda: log.exists() and log.read_text().strip())
     grandchild = int(log.read_text())
     assert _alive(grandchild)
-    launcher.stop(patience_s=5)
+    launcher.stop()
     assert _eventually(lambda: not _alive(grandchild))
 
 
@@ -58,7 +59,6 @@ def test_a_killed_child_is_started_again_and_a_signal_ends_the_watch(tmp_path: P
     first = child.process.pid
 
     def disturb() -> None:
-        time.sleep(1.2)
         os.kill(first, signal.SIGKILL)
         _eventually(lambda: child.process is not None and child.process.pid != first)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -78,7 +78,9 @@ def test_a_killed_child_is_started_again_and_a_signal_ends_the_watch(tmp_path: P
     assert not _alive(child.process.pid)
 
 
-def test_what_a_killed_child_had_started_does_not_live_on_beside_its_successor(tmp_path: Path) -> None:
+def test_what_a_killed_child_had_started_does_not_live_on_beside_its_successor(tmp_path: Path, monkeypatch) -> None:
+    from twin import launcher as module
+
     launcher = Launcher(tmp_path, print)
     child = Child("parent", [sys.executable, "-c", PARENT])
     launcher.add(child)
@@ -86,7 +88,7 @@ def test_what_a_killed_child_had_started_does_not_live_on_beside_its_successor(t
     assert _eventually(lambda: log.exists() and log.read_text().strip())
     grandchild = int(log.read_text())
     assert child.process
-    time.sleep(1.1)  # a child that dies at once is given a moment first
+    monkeypatch.setattr(module, "RESTART_AFTER_S", 0.0)  # a child that dies at once is given a moment first
     child.process.kill()
     child.process.wait()
     assert _alive(grandchild)

@@ -11,12 +11,11 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from devices.kinds.measurement import stale_after_s
 from twin.alerts.priority import Priority
 
 P = TypeVar("P", bound=Hashable)
 
-STALE_PERIODS = 5  # a radio loses a packet now and then; five in a row it does not
-STALE_FLOOR_S = 30.0
 LOST_PERIODS = 3
 LOST_FLOOR_S = 60.0
 GATEWAY_LOST_S = 60.0
@@ -52,11 +51,6 @@ class Missing(Generic[P]):
     priority: Priority
     what: str
     since: float
-
-
-def stale_after_s(period_s: float) -> float:
-    """Return the age at which the newest value of a metric with that typical period is no longer to be believed, s."""
-    return max(STALE_PERIODS * period_s, STALE_FLOOR_S)
 
 
 def find_missing(

@@ -6,7 +6,7 @@ failed comes again and is judged as if for the first time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -120,6 +120,18 @@ class Watch(Generic[P]):
         self._episodes[slot] = Episode(before.since, {**before.raised, rule: priority})
         self._busy[slot] = True
 
+    def put_down(self, devices: Sequence[int]) -> None:
+        """Forget which alerts these devices have, before `resume` tells: another watch may have ended some.
+
+        Delays go on from what this watch has seen.
+        """
+        rows = set(self.rulebook.rows(np.array(devices, dtype=np.uint32)).tolist())
+        for slot in [slot for slot in self._episodes if slot // self.rulebook.width in rows]:
+            waiting = Episode(self._episodes.pop(slot).since)
+            if not waiting.quiet:
+                self._episodes[slot] = waiting
+            self._busy[slot] = slot in self._episodes or slot in self._late_episodes
+
     def under(self, rulebook: Rulebook[P]) -> Watch[P]:
         """Return a watch by other rules that remembers what this one knows of the devices both watch."""
         watch = Watch(rulebook)
@@ -134,7 +146,8 @@ class Watch(Generic[P]):
         for mine, theirs in ((self._episodes, watch._episodes), (self._late_episodes, watch._late_episodes)):
             for slot, episode in mine.items():
                 place = int(slots[slot])
-                if rulebook.watches(place):
+                device = old.device_at(slot)
+                if rulebook.watches(place) and rulebook.patients[device] == old.patients[device]:
                     theirs[place] = episode
                     watch._busy[place] = True
         return watch

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from dash import Output, html
+from django.urls import reverse
 
-from compliance.models import User
+from compliance.models import RiskEstimate, User
+from compliance.services.accesses import record_list_access
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
-from twin.dashboard.parts import Component, answers, card, frame, graph, table, tile
+from twin.dashboard.parts import Component, Proof, answers, card, counted, evidence_of, frame, graph, table, tile
 from twin.selectors.adherence import AdherenceSummary, PatientAdherence, adherence_summary
 from twin.selectors.analytics import Filters
 
@@ -56,26 +59,38 @@ page.layout = frame(
 def fill(user: User, filters: Filters) -> tuple[Any, ...]:
     """Fill the page from the doses of the patients whose medication the user may see."""
     summary = adherence_summary(user, filters)
+    named = [entry.patient.pk for entry in summary.patients]
+    record_list_access(user=user, patients=named, what="analytics_adherence")
     return (
-        _tiles(summary),
-        _shares(summary.patients, "pdc"),
-        _shares(summary.patients, "on_time_rate"),
-        _missed(summary),
-        _risks(summary),
-        _patients(summary.patients),
+        _tiles(summary, partial(evidence_of, "adherence", filters)),
+        _shares(summary.patients, "pdc", partial(evidence_of, "adherence", filters)),
+        _shares(summary.patients, "on_time_rate", partial(evidence_of, "adherence", filters)),
+        _missed(summary, partial(evidence_of, "adherence", filters)),
+        _risks(summary, partial(evidence_of, "adherence", filters)),
+        _patients(summary.patients, partial(evidence_of, "adherence", filters)),
     )
 
 
-def _tiles(summary: AdherenceSummary) -> list[Component]:
+def _tiles(summary: AdherenceSummary, proof: Proof) -> list[Component]:
     doses = sum(entry.measures.doses for entry in summary.patients)
     risky = sum(risk.probability >= HIGH_RISK for risk in summary.risks)
     note = f"{summary.synthetic_doses:,} of them synthetic history" if summary.synthetic_doses else ""
     return [
-        tile("Days covered, mean", _mean(summary.patients, "pdc")),
-        tile("Doses on time, mean", _mean(summary.patients, "on_time_rate")),
-        tile("Doses not seen", f"{sum(summary.missed_per_day.values()):,}", note=f"of {doses:,} due"),
-        tile("Doses counted", f"{doses:,}", note=note),
-        tile("Likely to miss the next dose", f"{risky}", note=f"of {len(summary.risks)} with an estimate, synthetic"),
+        tile("Days covered, mean", _mean(summary.patients, "pdc"), evidence=proof()),
+        tile("Doses on time, mean", _mean(summary.patients, "on_time_rate"), evidence=proof()),
+        tile(
+            "Doses not seen",
+            f"{sum(summary.missed_per_day.values()):,}",
+            note=f"of {doses:,} due",
+            evidence=proof(missed="1"),
+        ),
+        tile("Doses counted", f"{doses:,}", note=note, evidence=proof()),
+        tile(
+            "Likely to miss the next dose",
+            f"{risky}",
+            note=f"of {len(summary.risks)} with an estimate, synthetic",
+            evidence=proof(risk_from=HIGH_RISK),
+        ),
     ]
 
 
@@ -84,53 +99,66 @@ def _mean(patients: Sequence[PatientAdherence], name: str) -> str:
     return words.share(sum(known), len(known))
 
 
-def _shares(patients: Sequence[PatientAdherence], name: str) -> Figure:
-    known = [(entry.patient.name, getattr(entry.measures, name)) for entry in patients]
-    rated = sorted(((label, value) for label, value in known if value is not None), key=lambda pair: pair[1])[:12]
+def _shares(patients: Sequence[PatientAdherence], name: str, proof: Proof) -> Figure:
+    known = [(entry.patient, getattr(entry.measures, name)) for entry in patients]
+    rated = sorted(((who, value) for who, value in known if value is not None), key=lambda pair: pair[1])[:12]
     if not rated:
         return message(NOTHING)
     figure = bars(
-        [label for label, _ in rated],
+        [who.name for who, _ in rated],
         [100 * value for _, value in rated],
         "%",
         [f"{100 * value:.0f} %" for _, value in rated],
+        [proof(patient=who.pk) for who, _ in rated],
     )
     figure.update_xaxes(range=[0, 118], tickvals=[0, 25, 50, 75, 100])
     return figure
 
 
-def _missed(summary: AdherenceSummary) -> Figure:
+def _missed(summary: AdherenceSummary, proof: Proof) -> Figure:
     if not summary.missed_per_day:
         return message(NOTHING)
     days = [datetime.combine(day, time.min) for day in summary.missed_per_day]
-    return stacked(days, [Series("not seen", list(summary.missed_per_day.values()))], "doses", timedelta(days=1))
+    series = [Series("not seen", list(summary.missed_per_day.values()))]
+    starts = [day.replace(tzinfo=UTC) for day in days]
+    proofs = [proof(since=at, until=at + timedelta(days=1), missed="1") for at in starts]
+    return stacked(days, series, "doses", timedelta(days=1), proofs)
 
 
-def _risks(summary: AdherenceSummary) -> Figure:
+def _risks(summary: AdherenceSummary, proof: Proof) -> Figure:
     if not summary.risks:
         return message(NO_RISK)
     counts = [0] * STEPS
     for risk in summary.risks:
         counts[min(int(risk.probability * STEPS), STEPS - 1)] += 1
     labels = [f"{100 * step // STEPS}–{100 * (step + 1) // STEPS} %" for step in range(STEPS)]
-    return bars(labels, counts, "patients", [str(count) for count in counts])
+    # A risk of 1 stands in the last bar, which has no upper end.
+    ends: list[float | None] = [*((step + 1) / STEPS for step in range(STEPS - 1)), None]
+    proofs = [proof(risk_from=step / STEPS, risk_to=end) for step, end in enumerate(ends)]
+    return bars(labels, counts, "patients", [str(count) for count in counts], proofs)
 
 
-def _patients(patients: Sequence[PatientAdherence]) -> Component:
+def _patients(patients: Sequence[PatientAdherence], proof: Proof) -> Component:
     ranked = sorted(patients, key=lambda entry: -(entry.risk.probability if entry.risk else -1.0))
     rows = [
         (
             html.A(entry.patient.name, href=f"/patients/{entry.patient.pk}/"),
-            _percent(entry.measures.pdc),
-            _percent(entry.measures.on_time_rate),
-            entry.missed,
-            f"{entry.measures.streak_days} d",
-            _percent(entry.risk.probability) if entry.risk else "–",
+            counted(_percent(entry.measures.pdc), proof(patient=entry.patient.pk)),
+            counted(_percent(entry.measures.on_time_rate), proof(patient=entry.patient.pk)),
+            counted(str(entry.missed), proof(patient=entry.patient.pk, missed="1")),
+            counted(f"{entry.measures.streak_days} d", proof(patient=entry.patient.pk)),
+            _risk(entry.risk),
         )
         for entry in ranked
     ]
     head = ("Patient", "Days covered", "On time", "Not seen", "In a row", "Risk, next dose (synthetic training data)")
     return table(head, rows, numbers=(1, 2, 3, 4, 5), empty=NOTHING)
+
+
+def _risk(risk: RiskEstimate | None) -> Component:
+    if risk is None:
+        return "–"
+    return counted(_percent(risk.probability), reverse("twin:risk_evidence", args=[risk.dose_id]))
 
 
 def _percent(value: float | None) -> str:

@@ -41,11 +41,14 @@ def message(text: str) -> Figure:
     return figure
 
 
-def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str, bucket: timedelta) -> Figure:
+def stacked(
+    times: Sequence[datetime], series: Sequence[Series], unit: str, bucket: timedelta, proofs: Sequence[str] = ()
+) -> Figure:
     """Return bars over time, one tone per series, named beside the last bar in the order in which they are stacked.
 
     Every bar starts at its time and is one `bucket` wide; a short history stands at the right of `LEAST_BUCKETS`, not
     blown up to the whole width. Series that are too thin to be seen share one bar; their own figures stand elsewhere.
+    proofs: for each time where the rows behind it are shown.
     """
     figure = go.Figure()
     shown = _visible(series)
@@ -57,6 +60,7 @@ def stacked(times: Sequence[datetime], series: Sequence[Series], unit: str, buck
             width=bucket / timedelta(milliseconds=1) * BAR_SHARE,
             offset=0,
             name=entry.name,
+            meta={"evidence": list(proofs)},
             marker={"color": tone, "line": {"width": 0}},
             hovertemplate="%{y:.4~s} " + unit + "<extra>" + entry.name + "</extra>",
         )
@@ -84,8 +88,13 @@ def _visible(series: Sequence[Series]) -> list[Series]:
     return [*thick, Series("others", summed)]
 
 
-def bars(labels: Sequence[str], values: Sequence[float], unit: str, shown: Sequence[str]) -> Figure:
-    """Return horizontal bars, the first on top, each with its value written at its end."""
+def bars(
+    labels: Sequence[str], values: Sequence[float], unit: str, shown: Sequence[str], proofs: Sequence[str] = ()
+) -> Figure:
+    """Return horizontal bars, the first on top, each with its value written at its end.
+
+    proofs: for each bar where the rows behind it are shown.
+    """
     figure = go.Figure(
         go.Bar(
             x=list(values),
@@ -93,6 +102,7 @@ def bars(labels: Sequence[str], values: Sequence[float], unit: str, shown: Seque
             orientation="h",
             text=list(shown),
             customdata=list(labels),
+            meta={"evidence": list(proofs)},
             textposition="outside",
             cliponaxis=False,
             marker={"color": MAIN},

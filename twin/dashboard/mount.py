@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from csp.constants import NONCE, SELF
 from dash import Dash
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
@@ -20,7 +20,9 @@ from django.utils.safestring import mark_safe
 
 from compliance.errors import NotFound
 from compliance.models import User
+from compliance.services.rates import Limit
 from compliance.views.access import require, signed_in
+from compliance.views.marks import limited
 from devices.kinds.registry import KINDS
 from twin.dashboard.question import checked
 from twin.selectors.analytics import PERIODS, Filters, wards_for
@@ -28,6 +30,7 @@ from twin.selectors.analytics import PERIODS, Filters, wards_for
 SUITES = "/analytics/assets/"
 OWN_SUITES = "_dash-component-suites/"
 ENDPOINTS = {"": "GET", "_dash-layout": "GET", "_dash-dependencies": "GET", "_dash-update-component": "POST"}
+QUESTIONS = Limit("analytics", 600)  # a page asks once for its charts and again as they refresh
 _request: ContextVar[HttpRequest] = ContextVar("dash_request")
 
 
@@ -51,7 +54,7 @@ class HouseDash(Dash):
             serve_locally=True,
             eager_loading=True,  # the index names plotly.js; the renderer would ask for it at each page's own address
             include_assets_files=False,
-            csrf_token_name="csrftoken",  # noqa: S106 (the name of Django's cookie)
+            csrf_token_name=settings.CSRF_COOKIE_NAME,
             use_async=False,
             enable_mcp=False,
             add_log_handler=False,
@@ -82,6 +85,7 @@ class HouseDash(Dash):
 def dash_view(page: HouseDash) -> Callable[..., HttpResponse]:
     """Return the Django view of a Dash application: `path("analytics/x/<path:rest>", dash_view(x))`."""
 
+    @limited(QUESTIONS)
     def view(request: HttpRequest, rest: str = "") -> HttpResponse:
         require(request, page.action)
         if ENDPOINTS.get(rest) != request.method:
@@ -93,24 +97,12 @@ def dash_view(page: HouseDash) -> Callable[..., HttpResponse]:
         finally:
             _request.reset(held)
         if rest == "":
-            response._csp_update = _relaxation(page)  # type: ignore[attr-defined]
+            # One inline script, named by its hash, starts the renderer. Nothing else is relaxed: what Dash's and
+            # plotly's scripts do to styles goes through static/js/dash-nonce.js.
+            response._csp_update = {"script-src": [*page.csp_hashes()]}  # type: ignore[attr-defined]
         return response
 
     return view
-
-
-def _relaxation(page: HouseDash) -> dict[str, list[object]]:
-    """Return what Dash's page needs beyond the house's policy, and no more.
-
-    One inline script, named by its hash, starts the renderer. `<style>` elements stay forbidden without the page's
-    nonce (static/js/dash-nonce.js puts it on those that our own scripts make). plotly.js writes `style` attributes
-    into the SVG that it draws; attributes alone are allowed, and they cannot load or run anything.
-    """
-    return {
-        "script-src": [*page.csp_hashes()],
-        "style-src-elem": [SELF, NONCE],
-        "style-src-attr": ["'unsafe-inline'"],
-    }
 
 
 def _call(page: HouseDash, request: HttpRequest) -> HttpResponse:

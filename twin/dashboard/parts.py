@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from dash import Input, Output, dcc, html, no_update
 from django.db import DatabaseError
+from django.urls import reverse
 
 from compliance.errors import NotPermitted
 from compliance.models import User
@@ -21,16 +23,34 @@ log = logging.getLogger(__name__)
 Component = Any  # dash declares no types for its components
 Row = Sequence[Component]
 REFRESH_MS = 15_000
+Proof = Callable[..., str]  # keyword arguments of `evidence_of` -> address
 Answer = TypeVar("Answer", bound=tuple[Any, ...])
 
 
-def tile(label: str, value: str, unit: str = "", note: str = "") -> Component:
-    """Return one large figure with its unit and what it means."""
+def tile(label: str, value: str, unit: str = "", note: str = "", evidence: str = "") -> Component:
+    """Return one large figure with its unit and what it means; `evidence` is where what was counted is shown."""
     number: list[Component] = [value, " ", html.Span(unit, className="unit")] if unit else [value]
+    shown = counted(number, evidence, "value") if evidence else html.Span(number, className="value")
     return html.Div(
-        [html.Span(label, className="label"), html.Span(number, className="value"), html.Span(note, className="age")],
-        className="card tile",
+        [html.Span(label, className="label"), shown, html.Span(note, className="age")], className="card tile"
     )
+
+
+def counted(number: Component, evidence: str, style: str = "plain") -> Component:
+    """Return a figure that opens what was counted for it."""
+    marks: dict[str, Any] = {"data-evidence": "", "data-number": ""}
+    return html.A(number, href=evidence, className=style, title="What was counted for this", **marks)
+
+
+def evidence_of(page: str, filters: Filters, **part: object) -> str:
+    """Return where the rows behind a figure of a page are shown: the page's filters, and the figure's part of them.
+
+    part: `since` and `until` as datetimes, and what else twin.selectors.figure_evidence.Part reads.
+    """
+    asked = {"period": filters.period.key, "ward": filters.ward_id, "kind": filters.kind}
+    times = {new: part.pop(name).timestamp() for name, new in (("since", "from"), ("until", "to")) if name in part}  # type: ignore[attr-defined]
+    named = {name: value for name, value in {**asked, **times, **part}.items() if value is not None}
+    return f"{reverse('twin:figure_evidence', args=[page])}?{urlencode(named)}"
 
 
 def card(title: str, note: str, *children: Component, span: str = "span-6") -> Component:
@@ -40,10 +60,12 @@ def card(title: str, note: str, *children: Component, span: str = "span-6") -> C
 
 
 def graph(identity: str, about: str) -> Component:
-    """Return a figure that says that it is loading until its callback answers."""
+    """Return a figure that says that it is loading until its callback answers, and a place for its table."""
     figure = dcc.Graph(id=identity, figure=message("Loading …"), config=CONFIG, className="figure")
     labelled: dict[str, Any] = {"aria-label": about}
-    return html.Div(figure, role="figure", **labelled)
+    # static/js/analytics.js fills the table from the figure: every point of it, each with a way to what was counted.
+    rows = html.Details([html.Summary("As a table"), html.Div(className="figure-table")], className="figure-rows")
+    return html.Div([html.Div(figure, role="figure", **labelled), rows])
 
 
 def table(head: Sequence[str], rows: Sequence[Row], numbers: Sequence[int] = (), empty: str = "") -> Component:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from dash import Output, html
+from django.urls import reverse
 from django.utils import timezone
 
 from compliance.models import Event, EventCategory, User
+from compliance.services.accesses import record_list_access
 from devices.models import Gateway
 from devices.selectors import is_up
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
 from twin.dashboard.mount import HouseDash
-from twin.dashboard.parts import Component, Row, answers, card, frame, graph, table, tile
+from twin.dashboard.parts import Component, Proof, Row, answers, card, counted, evidence_of, frame, graph, table, tile
 from twin.selectors.analytics import Filters
 from twin.selectors.security import ATTACKS, SIGN_IN, SecuritySummary, security_summary
 
@@ -52,24 +55,48 @@ page.layout = frame(
 def fill(user: User, filters: Filters) -> tuple[Any, ...]:
     """Fill the page from the events that the user may see."""
     summary = security_summary(user, filters)
+    named = [event.patient_id for event in summary.newest]
+    record_list_access(user=user, patients=named, what="analytics_security")
     return (
-        _tiles(summary),
-        _over_time(summary),
-        _codes(summary),
+        _tiles(summary, partial(evidence_of, "security", filters)),
+        _over_time(summary, partial(evidence_of, "security", filters)),
+        _codes(summary, partial(evidence_of, "security", filters)),
         _gateways(summary.gateways),
-        _newest(summary),
+        _newest(summary, partial(evidence_of, "security", filters)),
     )
 
 
-def _tiles(summary: SecuritySummary) -> list[Component]:
+def _tiles(summary: SecuritySummary, proof: Proof) -> list[Component]:
     heard = [gateway for gateway in summary.gateways if gateway.last_seen_at is not None]
     up = len(heard) - len(summary.gateways_down)
     return [
-        tile("Forged or replayed frames", f"{summary.total(*ATTACKS):,}", note="refused, never stored"),
-        tile("Frames and readings refused", f"{summary.frames_refused:,}", note="for any reason"),
-        tile("Sign-in failures", f"{summary.total(*SIGN_IN):,}", note="locked after eight"),
-        tile("Gateways up", f"{up} of {len(heard)}", note=_silent(summary.gateways_down)),
-        tile("Devices in quarantine", f"{summary.devices_held}", note="their frames are refused"),
+        tile(
+            "Forged or replayed frames",
+            f"{summary.total(*ATTACKS):,}",
+            note="refused, never stored",
+            evidence=proof(code="attacks"),
+        ),
+        tile(
+            "Frames and readings refused",
+            f"{summary.frames_refused:,}",
+            note="for any reason",
+            evidence=proof(code="refused"),
+        ),
+        tile(
+            "Sign-in failures",
+            f"{summary.total(*SIGN_IN):,}",
+            note="locked after eight",
+            evidence=proof(code="sign_in"),
+        ),
+        tile(
+            "Gateways up", f"{up} of {len(heard)}", note=_silent(summary.gateways_down), evidence=proof(code="gateways")
+        ),
+        tile(
+            "Devices in quarantine",
+            f"{summary.devices_held}",
+            note="their frames are refused",
+            evidence=proof(code="held"),
+        ),
     ]
 
 
@@ -77,7 +104,7 @@ def _silent(down: list[Gateway]) -> str:
     return f"silent: {', '.join(gateway.name for gateway in down[:3])}" if down else "all are heard"
 
 
-def _over_time(summary: SecuritySummary) -> Figure:
+def _over_time(summary: SecuritySummary, proof: Proof) -> Figure:
     times = sorted({at for at, _ in summary.series})
     if not times:
         return message(QUIET)
@@ -87,15 +114,17 @@ def _over_time(summary: SecuritySummary) -> Figure:
         Series(str(category.label).capitalize(), [summary.series.get((at, category.value), 0) for at in times])
         for category in shown
     ]
-    return stacked(times, series, "events", summary.bucket)
+    proofs = [proof(since=at, until=at + summary.bucket) for at in times]
+    return stacked(times, series, "events", summary.bucket, proofs)
 
 
-def _codes(summary: SecuritySummary) -> Figure:
+def _codes(summary: SecuritySummary, proof: Proof) -> Figure:
     if not summary.codes:
         return message(QUIET)
     top = sorted(summary.codes.items(), key=lambda entry: -entry[1])[:TOP]
     labels, counts = [_words(code) for (_, code), _ in top], [count for _, count in top]
-    return bars(labels, counts, "events", [f"{count:,}" for count in counts])
+    proofs = [proof(code=code) for (_, code), _ in top]
+    return bars(labels, counts, "events", [f"{count:,}" for count in counts], proofs)
 
 
 def _gateways(gateways: list[Gateway]) -> Component:
@@ -115,13 +144,13 @@ def _state(gateway: Gateway, up: bool, now: datetime) -> Component:
     return html.Span([html.Span(className="dot" if up else "dot off"), said], className="state")
 
 
-def _newest(summary: SecuritySummary) -> Component:
+def _newest(summary: SecuritySummary, proof: Proof) -> Component:
     alike = groupby(summary.newest, key=lambda event: (event.code, event.message))
-    rows = [_line(list(events), summary.device_names) for _, events in alike]
+    rows = [_line(list(events), summary.device_names, proof) for _, events in alike]
     return table(("Time", "What", "", "Where", "Times"), rows, numbers=(4,), empty=QUIET)
 
 
-def _line(events: Sequence[Event], names: dict[int, str]) -> Row:
+def _line(events: Sequence[Event], names: dict[int, str], proof: Proof) -> Row:
     """Return one row for events that say the same one after the other, newest first."""
     newest, others = events[0], len(events) - 1
     return (
@@ -129,7 +158,10 @@ def _line(events: Sequence[Event], names: dict[int, str]) -> Row:
         _words(newest.code),
         html.Span(newest.message, className="said"),
         html.Span([_where(newest, names), f" and {others} more" if others else ""]),
-        sum(event.count for event in events),
+        counted(
+            str(sum(event.count for event in events)),
+            reverse("twin:event_evidence", args=[newest.pk]) if others == 0 else proof(code=newest.code),
+        ),
     )
 
 

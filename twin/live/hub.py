@@ -20,7 +20,7 @@ from devices.kinds.registry import by_code
 from devices.telemetry import READING, Reading
 from twin.live.messages import WaveformMessage
 from twin.live.viewer import History, Viewer
-from twin.live.wire import Channels, Group, decode_group, decode_note
+from twin.live.wire import Channels, Group, Note, decode_group, decode_note
 from twin.state import TwinStates
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,18 @@ class Hub:
                         self._take_group(decode_group(message["data"]))
                     else:
                         note = decode_note(message["data"])
-                        for viewer in self._routes:
-                            viewer.take_note(note)
+                        self._take_note(note)
                 except msgspec.DecodeError:
                     log.warning("the broker brought something unreadable on %s", message["channel"])
+
+    def _take_note(self, note: Note) -> None:
+        for viewer in self._routes:
+            if note["type"] == "narrowed":
+                viewer.narrowed(note["users"])
+            elif note["type"] == "moved":
+                viewer.moved(note["device"])
+            else:
+                viewer.take_note(note)
 
     def _resync_all(self) -> None:
         for viewer in self._routes:
@@ -128,7 +136,9 @@ class Hub:
         for block in group.blocks:
             for viewer in self._watchers.get(block.device, ()):
                 if not viewer.newest_only:
-                    patient = viewer.watched[block.device]
+                    patient = viewer.watched.get(block.device)
+                    if patient is None:  # it is just changing hands
+                        continue
                     viewer.take_block(
                         WaveformMessage(
                             type="waveform",

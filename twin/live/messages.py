@@ -2,6 +2,7 @@
 
 Cursors make reconnecting gapless: for each device the highest `seq` the page has seen. A page that comes back says
 `{"type": "resume", "cursors": {"12": 3456}}` and is sent every later reading from the store before live deltas go on.
+Where several gateways hear a device, each is a stream of its own (`devices.telemetry.lanes`).
 (The ward page is sent the newest of every metric instead: it shows no history.)
 
 Marks keep memory bounded: the server cannot see whether a browser still reads, so it sends `{"type": "mark", "n": 3}`
@@ -77,6 +78,20 @@ class Notice(TypedDict):
     panel: str  # alerts, medication, images, devices, timeline, prediction
 
 
+class Narrowed(TypedDict):
+    """Between processes only: what these people may see has shrunk, so their pages ask the policy again."""
+
+    type: Literal["narrowed"]
+    users: list[int]
+
+
+class Moved(TypedDict):
+    """Between processes only: a device went to another patient, or to nobody, so pages that show it ask whose it is."""
+
+    type: Literal["moved"]
+    device: int
+
+
 class Mark(TypedDict):
     """Send me back as I am: then the server knows that everything before was read."""
 
@@ -85,7 +100,7 @@ class Mark(TypedDict):
 
 
 class Resume(TypedDict):
-    """From a page: the highest `seq` it has of each device (by id, as text)."""
+    """From a page: the highest `seq` it has of each stream of a device (as text)."""
 
     type: Literal["resume"]
     cursors: dict[str, int]

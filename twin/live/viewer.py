@@ -8,9 +8,10 @@ sent from the store, by cursor, so that no slow reader costs memory and none mis
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from devices.errors import StoreUnavailable
 from devices.kinds.registry import by_code
 from devices.telemetry import Reading
+from devices.telemetry.lanes import device_of, is_stream, stream_of
 from twin.live.messages import AlertMessage, Delta, Notice, ReadingMessage, WaveformMessage
 
 PERIOD_S = 0.25  # at most four deltas a second per patient
@@ -49,6 +51,14 @@ class Page(Protocol):
         """Ask the policy again when its last answer is old; raises when the page may no longer be served."""
         ...
 
+    def narrowed(self, user_ids: Collection[int]) -> None:
+        """Ask the policy at once if it is one of these people's page."""
+        ...
+
+    def moved(self) -> None:
+        """Ask the policy at once: a device that this page shows has changed hands."""
+        ...
+
     async def send(self, text: bytes) -> None:
         """Send one JSON message."""
         ...
@@ -64,10 +74,11 @@ class Viewer:
     def __init__(self, page: Page, history: History, *, newest_only: bool) -> None:
         self.watched: dict[int, str] = {}  # device id -> patient id
         self.newest_only = newest_only  # the ward shows no history: the newest of each metric is enough
+        self._since: Mapping[int, float] = {}  # device id -> when it came to the patient: what is older is not theirs
         self._told: Mapping[str, frozenset[str]] = {}  # panel -> patients it may be told of
         self._page, self._history = page, history
         self._wake = asyncio.Event()
-        self._cursors: dict[int, int] = {}
+        self._cursors: dict[int, int] = {}  # stream of a device -> the highest number that was sent
         self._waiting: dict[tuple[int, int], Reading] = {}
         self._notes: deque[AlertMessage | Notice] = deque()
         self._blocks: deque[WaveformMessage] = deque(maxlen=MOST_WAITING_BLOCKS)
@@ -79,13 +90,21 @@ class Viewer:
 
     # --- What arrives ----------------------------------------------------------------------------------------------
 
-    def watch(self, watched: dict[int, str], told: Mapping[str, frozenset[str]]) -> bool:
+    def watch(
+        self,
+        watched: dict[int, str],
+        told: Mapping[str, frozenset[str]],
+        since: Mapping[int, float] | None = None,
+    ) -> bool:
         """Set which devices this page may see from now on, and of which patients each panel may be told.
 
-        What waits of anything else is dropped. Returns whether the devices are others than before.
+        since: device id -> from when on its readings are this patient's, s since the Unix epoch. What waits of anything
+        else is dropped. Returns whether the devices are others than before.
         """
         changed, self.watched, self._told = watched != self.watched, watched, told
-        self._waiting = {key: row for key, row in self._waiting.items() if row.device in watched}
+        self._since = since or {}
+        self._waiting = {key: row for key, row in self._waiting.items() if self._theirs(row)}
+        self._blocks = deque((block for block in self._blocks if self._may_show(block)), MOST_WAITING_BLOCKS)
         self._notes = deque(note for note in self._notes if self._may_hear(note))
         return changed
 
@@ -103,10 +122,29 @@ class Viewer:
             self.resync()
         self._wake.set()
 
+    def _theirs(self, row: Reading) -> bool:
+        """Tell whether a reading was made by a device that is watched, since it came to its patient."""
+        return row.device in self.watched and min(row.t, row.received) >= self._since.get(row.device, -math.inf)
+
+    def _may_show(self, block: WaveformMessage) -> bool:
+        return block["device"] in self.watched and block["t0"] >= self._since.get(block["device"], -math.inf)
+
+    def moved(self, device: int) -> None:
+        """Hold back everything of a device that changes hands, until the policy has been asked again."""
+        if device in self.watched:
+            self.watch({key: who for key, who in self.watched.items() if key != device}, self._told, self._since)
+            self._page.moved()
+
     def take_block(self, block: WaveformMessage) -> None:
         """Queue a waveform block; when too many wait, the oldest is dropped, for a sweep shows only the newest."""
+        if not self._may_show(block):
+            return
         self._blocks.append(block)
         self._wake.set()
+
+    def narrowed(self, user_ids: Collection[int]) -> None:
+        """Pass on that what these people may see has shrunk."""
+        self._page.narrowed(user_ids)
 
     def take_note(self, note: AlertMessage | Notice) -> None:
         """Queue a note. When too many wait, the page is told to read its alerts again instead."""
@@ -121,7 +159,8 @@ class Viewer:
     def resync(self, cursors: Mapping[int, int] | None = None) -> None:
         """Serve the page from the store: after `cursors`, the page's own, or after what was sent last."""
         if cursors is not None:
-            self._cursors |= {device: seq for device, seq in cursors.items() if device in self.watched}
+            theirs = {key: seq for key, seq in cursors.items() if is_stream(key) and device_of(key) in self.watched}
+            self._cursors |= theirs
         self._waiting.clear()
         self._behind = True
         self._wake.set()
@@ -129,7 +168,11 @@ class Viewer:
     def start_at(self, rows: Iterable[Reading]) -> None:
         """Take these newest readings as known, where the page has not said what it has."""
         for row in rows:
-            self._cursors[row.device] = max(self._cursors.get(row.device, -1), row.seq)
+            self._reached(row)
+
+    def _reached(self, row: Reading) -> None:
+        stream = stream_of(row.device, row.seq)
+        self._cursors[stream] = max(self._cursors.get(stream, -1), row.seq)
 
     def confirm(self, mark: int) -> None:
         """The page has read everything before this mark."""
@@ -195,7 +238,7 @@ class Viewer:
     def _read_page(self) -> list[Reading]:
         if self.newest_only:
             rows = self._history.latest(self.watched)
-            return [row for row in rows if row.seq > self._cursors.get(row.device, -1)]
+            return [row for row in rows if row.seq > self._cursors.get(stream_of(row.device, row.seq), -1)]
         return self._history.since(self._cursors, PAGE_READINGS)
 
     async def _send_rows(self, rows: list[Reading], *, backfill: bool = False) -> None:
@@ -203,8 +246,9 @@ class Viewer:
         for row in rows:
             patient = self.watched.get(row.device)
             if patient is not None:
-                self._cursors[row.device] = max(self._cursors.get(row.device, -1), row.seq)
-                by_patient.setdefault(patient, []).append(shown(row))
+                self._reached(row)
+                if self._theirs(row):
+                    by_patient.setdefault(patient, []).append(shown(row))
         for patient, readings in by_patient.items():
             delta = Delta(type="delta", patient=patient, readings=readings)
             if backfill:

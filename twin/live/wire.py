@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.telemetry import READING, ReadingBatch, Waveform
-from twin.live.messages import AlertMessage, Notice
+from twin.live.messages import AlertMessage, Moved, Narrowed, Notice
 
-Note = AlertMessage | Notice
+Note = AlertMessage | Notice | Narrowed | Moved
 
 
 class Channels(NamedTuple):

@@ -21,6 +21,8 @@ class Prediction(models.Model):
     middle = models.JSONField()  # the forecast
     high = models.JSONField()  # upper end of the band
     members = models.PositiveIntegerField()  # bodies that the twin simulated for it
+    logged_at = models.DateTimeField(null=True, blank=True)  # made_at of the newest one that the log holds
+    logged_as = models.CharField(max_length=32, blank=True)  # and what that one concluded
 
     class Meta:
         constraints: ClassVar = [

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from devices.emulator.plant import Block, Sample
+from devices.emulator.plant import Block, Command, CommandKind, Outcome, Sample
 from devices.kinds.registry import by_key
-from twin.physiology.body import Bodies
+from twin.physiology.body import Bodies, PumpOrder
 from twin.physiology.daily import Day, plan_day
 from twin.physiology.ecg import BLOCK_SAMPLES, SAMPLE_RATE_HZ, Heart
 from twin.physiology.noise import Wander, hashed_normal
@@ -92,13 +92,16 @@ class InsulinPump:
     def __init__(self, device: int, who: VirtualPatient, bodies: Bodies, column: int, period_s: float) -> None:
         self.device, self.who, self.bodies, self.column = device, who, bodies, column
         self._cadence = Cadence(period_s, 300.0)
+        self._obeyed: set[str] = set()
 
     def emit(self, since: float, until: float, coarse: bool) -> Iterator[Sample]:
         """Yield everything the pump logs."""
         t = with_edges(self._cadence.ticks(since, until, coarse), self.who, since, until)
         blocked = np.array([self.bodies.occluded(self.column, at) for at in t], dtype=np.float64)
         used = self.bodies.delivered_u(self.column, t) - self.bodies.delivered_u(self.column, self._changed(t))
-        basal = float(self.bodies.therapy.basal_u_per_h[self.column])
+        programmed = float(self.bodies.therapy.basal_u_per_h[self.column])
+        told = [self.bodies.order_at(self.column, at) for at in t]
+        basal = np.array([programmed if one is None else min(programmed, one.rate_u_per_h) for one in told])
         yield from samples(self.device, "pump_alarm", t, blocked)
         yield from samples(self.device, "insulin_rate", t, np.where(blocked > 0, 0.0, basal))
         yield from samples(self.device, "insulin_delivered", t, used)
@@ -108,6 +111,22 @@ class InsulinPump:
             self.device, "insulin_bolus", np.array([b.t for b in given]), np.array([b.amount for b in given])
         )
         yield from battery(self.device, self.device, since, until, coarse)
+
+    def carry_out(self, command: Command, t: float) -> Outcome:
+        """Obey from `t` on. An insulin pump that is stopped takes no other rate before it runs again."""
+        if command.name in self._obeyed:
+            return Outcome(True)
+        if command.kind is CommandKind.TEMPORARY_BASAL:
+            if self.bodies.suspended(self.column, t):
+                return Outcome(False, "the pump is stopped")
+            rate, until = max(0.0, command.rate_u_per_h), t + command.duration_s
+            self.bodies.order(PumpOrder(self.column, t, until, rate, stops=False))
+        elif command.kind is CommandKind.SUSPEND:
+            self.bodies.order(PumpOrder(self.column, t, np.inf, 0.0, stops=True))
+        elif command.kind is CommandKind.RESUME or not self.bodies.suspended(self.column, t):
+            self.bodies.order(PumpOrder(self.column, t, t, 0.0, stops=False))  # ends what held, and holds for no time
+        self._obeyed.add(command.name)
+        return Outcome(True)
 
     def _changed(self, t: Floats) -> Floats:
         return np.array([last_change(self.who, at, SET_CHANGE_HOUR) for at in t])

@@ -8,8 +8,9 @@ under three hours).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 
@@ -54,6 +55,20 @@ class _Course:
     resistance: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class PumpOrder:
+    """A rate that a person's pump was told to deliver at most, in [since, until), s since the Unix epoch.
+
+    stops: the pump is suspended, and gives no bolus either.
+    """
+
+    column: int
+    since: float
+    until: float
+    rate_u_per_h: float
+    stops: bool
+
+
 class Bodies:
     """Glucose, pump and table of n people. `minute` is the newest simulated grid point, s since the Unix epoch."""
 
@@ -65,6 +80,7 @@ class Bodies:
         self._days: dict[tuple[int, date], Day] = {}
         self._staged: list[tuple[int, Happening]] = []  # column, bolus that a script asked for
         self._rescued = np.full(len(people), -np.inf)
+        self._orders: list[PumpOrder] = []  # what gateways told the pumps
         self.minute = float(np.floor((t - WARM_UP_S) / MINUTE_S) * MINUTE_S)
         self.state = steady_state(self.parameters, 125.0)[0]
         # Newest row last; a minute each.
@@ -103,12 +119,34 @@ class Bodies:
         """Return the boluses given in [since, until), staged ones too, without those that an occlusion stopped."""
         planned = [bolus for day in self.days(column, since, until) for bolus in day.boluses]
         planned += [bolus for c, bolus in self._staged if c == column]
-        given = [b for b in planned if since <= b.t < until and not self.occluded(column, b.t)]
+        stopped = partial(self._gives_nothing, column)
+        given = [b for b in planned if since <= b.t < until and not stopped(b.t)]
         return sorted(given, key=lambda bolus: bolus.t)
+
+    def _gives_nothing(self, column: int, t: float) -> bool:
+        return self.occluded(column, t) or self.suspended(column, t)
 
     def occluded(self, column: int, t: float) -> bool:
         """Tell whether the person's insulin line is blocked."""
         return any(episode.covers(t) for episode in self.people[column].of_kind(EpisodeKind.OCCLUSION))
+
+    def order(self, order: PumpOrder) -> None:
+        """Have a person's pump deliver something else from a moment on; what held before ends there."""
+        self._orders = [
+            replace(one, until=min(one.until, order.since)) if one.column == order.column else one
+            for one in self._orders
+        ]
+        self._orders.append(order)
+        self._orders = [one for one in self._orders if one.until > max(one.since, self.minute - WARM_UP_S)]
+
+    def suspended(self, column: int, t: float) -> bool:
+        """Tell whether somebody stopped the person's pump."""
+        order = self.order_at(column, t)
+        return order is not None and order.stops
+
+    def order_at(self, column: int, t: float) -> PumpOrder | None:
+        """Return what the person's pump was told that holds at `t`; None for what is programmed."""
+        return next((one for one in self._orders if one.column == column and one.since <= t < one.until), None)
 
     def _between(self, rows: Floats, t: Floats) -> Floats:
         position = np.clip((t - self.minute) / MINUTE_S + KEEP_MINUTES - 1, 0.0, KEEP_MINUTES - 1.0)
@@ -147,6 +185,12 @@ class Bodies:
             for episode in who.of_kind(EpisodeKind.OCCLUSION):
                 blocked = (minutes >= episode.at) & (minutes < episode.at + episode.duration_s)
                 course.basal_u_per_h[blocked, column] = 0.0
+            for order in self._orders:
+                told = (minutes >= order.since) & (minutes < order.until)
+                if order.column == column:
+                    course.basal_u_per_h[told, column] = np.minimum(
+                        course.basal_u_per_h[told, column], order.rate_u_per_h
+                    )
             dawn = 0.10 * np.cos((who.local_hour(minutes) - 6.0) * np.pi / 12.0)
             sport = movement(tuple(bout for day in days for bout in day.bouts), minutes)
             resistance = 1.0 + dawn + 0.07 * self._resistance[column].at(minutes) - 0.2 * sport

@@ -47,7 +47,7 @@ INFUSED = ("vital_signs_monitor", "infusion_pump", "smart_pillbox")
 ARCHETYPES = (
     Archetype("Type 1 diabetes", (Condition.TYPE_1_DIABETES,), PUMPED, (24, 55)),
     Archetype("Type 1 diabetes, hypertension", (Condition.TYPE_1_DIABETES, Condition.HYPERTENSION), PUMPED, (45, 72)),
-    Archetype("COPD", (Condition.COPD,), INFUSED, (58, 82)),
+    Archetype("COPD", (Condition.COPD,), (*INFUSED, "spirometer"), (58, 82)),
     Archetype("Hypertension", (Condition.HYPERTENSION,), ("vital_signs_monitor", "smart_pillbox"), (52, 84)),
     Archetype("Pneumonia", (Condition.INFECTION,), INFUSED, (35, 80)),
     Archetype("Heart failure", (Condition.HEART_FAILURE,), INFUSED, (62, 88)),

@@ -73,6 +73,7 @@ class VirtualPatient:
     devices: Mapping[str, int]
     weight_kg: float = 75.0
     age_years: float = 60.0
+    sex: str = ""  # as in the record; empty when it is not told
     conditions: frozenset[Condition] = frozenset()
     time_zone: str = "UTC"
     doses: tuple[Dose, ...] = ()
@@ -121,6 +122,7 @@ def virtual_patient(described: Mapping[str, Any]) -> VirtualPatient:
         devices={str(kind): int(device) for kind, device in described["devices"].items()},
         weight_kg=float(described.get("weight_kg") or 75.0),
         age_years=float(described.get("age_years") or 60.0),
+        sex=str(described.get("sex") or ""),
         conditions=frozenset(Condition(name) for name in described.get("conditions", ())),
         time_zone=str(described.get("time_zone", "UTC")),
         doses=tuple(doses),

@@ -1,9 +1,9 @@
 """The emulated ward as a gateway's plant: `build` reads the configuration, `WardPlant.advance` says what was measured.
 
 Options: `patients` (see `people.virtual_patient`), `scanners` (device ids), periods in seconds (`cgm_period_s`,
-`vital_period_s`, `cuff_period_s`, `pump_period_s`, `pillbox_period_s`, `scanner_period_s`), `backfill_s` and
-`mark_file`. Devices keep measuring while their gateway is away: the time of the last call is kept in `mark_file`, and
-on the next start the gap, at most `backfill_s`, arrives thinned out with its true times.
+`vital_period_s`, `cuff_period_s`, `pump_period_s`, `pillbox_period_s`, `scanner_period_s`, `spirometer_period_s`),
+`backfill_s` and `mark_file`. Devices keep measuring while their gateway is away: the time of the last call is kept in
+`mark_file`, and on the next start the gap, at most `backfill_s`, arrives thinned out with its true times.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from devices.emulator.plant import Block, Sample
+from devices.emulator.plant import Block, Command, Outcome, Sample
 from twin.physiology.bedside import GlucoseMonitor, InfusionPump, InsulinPump, Source, VitalMonitor
 from twin.physiology.body import Bodies
 from twin.physiology.people import Condition, VirtualPatient, virtual_patient
 from twin.physiology.room import MagnetScanner, SmartPillbox
+from twin.physiology.spirometry import Spirometer
 
 PERIODS_S = {"cgm": 20.0, "vital": 2.0, "cuff": 60.0, "pump": 20.0, "pillbox": 60.0, "scanner": 10.0}
+PERIODS_S["spirometer"] = 3600.0  # between sessions; a patient at home blows twice a day
 COARSE_BEYOND_S = 60.0  # a longer silence is told as thinned history
 MARK_EVERY_S = 30.0
 _moment = attrgetter("t")
@@ -73,6 +75,15 @@ class WardPlant:
         self._keep_mark(t)
         return measured
 
+    def carry_out(self, command: Command, t: float) -> Outcome:
+        """Have a pump of this ward obey; an `Actuator`."""
+        if self._bodies is None:
+            self._start(t)
+        pump = next(
+            (one for one in self._sources if isinstance(one, InsulinPump) and one.device == command.device_id), None
+        )
+        return pump.carry_out(command, t) if pump else Outcome(False, "there is no such insulin pump here")
+
     def _start(self, t: float) -> None:
         self._bodies = Bodies([who for who in self._people if Condition.TYPE_1_DIABETES in who.conditions], t)
         self._sources = [source for who in self._people for source in self._worn_by(who, self._bodies)]
@@ -95,6 +106,8 @@ class WardPlant:
             yield VitalMonitor(worn["vital_signs_monitor"], who, body, periods["vital"], periods["cuff"])
         if "smart_pillbox" in worn:
             yield SmartPillbox(worn["smart_pillbox"], who, periods["pillbox"])
+        if "spirometer" in worn:
+            yield Spirometer(worn["spirometer"], who, periods["spirometer"])
 
     def _read_mark(self) -> float:
         if self._mark is not None:

@@ -13,6 +13,7 @@ from compliance.adherence.measures import COUNTED, DoseState, Measures, measure
 from compliance.models import Patient, User
 from compliance.models.regimens import RiskEstimate, ScheduledDose
 from compliance.selectors import patients_for, scope_for, within_scope
+from compliance.selectors.identities import by_name
 from twin.selectors.analytics import Filters
 
 ACTION = "compliance.view_adherence"
@@ -67,7 +68,7 @@ def adherence_summary(user: User, filters: Filters) -> AdherenceSummary:
             sum(state is DoseState.MISSED for _, state in history[patient.pk]),
             risks.get(patient.pk),
         )
-        for patient in patients
+        for patient in by_name(patients)
         if patient.pk in history or patient.pk in risks
     ]
     return AdherenceSummary(found, dict(sorted(missed_per_day.items())), synthetic)

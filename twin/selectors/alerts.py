@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.utils import timezone
+from django.db.models import Case, IntegerField, QuerySet, Value, When
 
-from compliance.models import CareRelationship, Patient, User
-from compliance.policy import Role, Subject, scope_of
-from compliance.selectors import scope_for, within_scope
+from compliance.models import Patient, User
+from compliance.policy import Role
+from compliance.selectors import people_who_may_each, scope_for, within_scope
 from twin.alerts.priority import Priority
 from twin.models import Alert, AlertState, AlertStep, StepKind
 
@@ -95,27 +93,9 @@ def cards_for(user: User, alerts: Iterable[Alert]) -> list[Card]:
 
 
 def recipients_of(patient_ids: Iterable[UUID], at: datetime | None = None) -> dict[UUID, list[Recipient]]:
-    """Return for each patient every active user who may acknowledge their alerts at `at`.
-
-    The answer of `people_who_may` for many patients in two queries: this runs where readings are written.
-    """
-    now = at or timezone.now()
-    patients = list(Patient.objects.filter(pk__in=set(patient_ids)))
-    near = Q(ward_id__in={p.ward_id for p in patients}) | Q(patient_id__in={p.pk for p in patients})
-    in_force = Q(ends_at__isnull=True) | Q(ends_at__gt=now)
-    held = CareRelationship.objects.filter(near, in_force, starts_at__lte=now, user__is_active=True)
-    links: dict[tuple[int, str], list[tuple[int | None, UUID | None]]] = defaultdict(list)
-    for user_id, role, ward_id, patient_id in held.values_list("user_id", "user__role", "ward_id", "patient_id"):
-        links[user_id, role].append((ward_id, patient_id))
-    found: dict[UUID, list[Recipient]] = {patient.pk: [] for patient in patients}
-    for (user_id, role), pairs in sorted(links.items()):
-        wards = frozenset(ward for ward, _ in pairs if ward is not None)
-        linked = frozenset(patient for _, patient in pairs if patient is not None)
-        scope = scope_of(Subject(Role(role), wards, linked), ACKNOWLEDGE)
-        for patient in patients:
-            if scope.covers(patient.policy_resource()):
-                found[patient.pk].append(Recipient(user_id, Role(role)))
-    return found
+    """Return for each patient every active user who may acknowledge their alerts at `at`."""
+    found = people_who_may_each(ACKNOWLEDGE, Patient.objects.filter(pk__in=set(patient_ids)), at)
+    return {patient: [Recipient(user.pk, Role(user.role)) for user in users] for patient, users in found.items()}
 
 
 @dataclass(slots=True)

@@ -1,12 +1,15 @@
-"""The ward board: who needs somebody, why, since when. One pass of few queries for any number of patients."""
+"""The ward board: who needs somebody, why, since when. One pass of few queries for any number of patients.
+
+Everybody gets a row with name and alarm; vital signs, devices and doses are read for those whom the reader sees first.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,10 +17,11 @@ from django.utils import timezone
 
 from compliance.adherence.measures import DoseState
 from compliance.models import Patient, ScheduledDose, User
-from compliance.policy.rules import Role
+from compliance.policy import Role
 from compliance.selectors import patients_for, scope_for, subject_of, within_scope
 from devices.models import Device, Gateway, GatewayState
-from devices.services.telemetry import store
+from devices.services.worn import latest_of
+from devices.telemetry.lanes import stream_of
 from devices.telemetry.store import Reading
 from twin.alerts.priority import Priority
 from twin.models import Alert, AlertState
@@ -26,6 +30,7 @@ from twin.selectors.signs import Sign, signs_of
 from twin.selectors.vitals import GLANCE, Tile, by_device_and_metric, tiles_of
 
 TILES = 3
+WHOLE_ROWS = 40  # a screen or two; 200 whole rows took the server 250 ms, and most of them nobody scrolled to
 HANDLED_RANK = 3  # somebody acknowledged or snoozed it: after every open alarm
 CALM_RANK = 4
 GATEWAY_SILENT = timedelta(minutes=1)
@@ -38,14 +43,15 @@ class Row:
 
     patient: Patient
     alerts: Sequence[Alert]  # unresolved, most urgent first
-    tiles: Sequence[Tile]
-    signs: Sequence[Sign]
-    next_dose: ScheduledDose | None
-    newest_t: float | None  # device time of the newest reading, s since the Unix epoch
     mine: bool
     may_acknowledge: bool
-    cursors: dict[int, int]  # highest seq per device that these values include
     near: bool = False  # the reader is here for this one person, not for a ward
+    whole: bool = False  # what follows was read too; the page asks for it when the row comes into view
+    tiles: Sequence[Tile] = ()
+    signs: Sequence[Sign] = ()
+    next_dose: ScheduledDose | None = None
+    newest_t: float | None = None  # device time of the newest reading, s since the Unix epoch
+    cursors: dict[int, int] = field(default_factory=dict)  # highest seq per stream that these values include
     last_alert: Alert | None = None  # the newest that is over, for readers who are near
 
     @property
@@ -63,7 +69,7 @@ class Row:
         """A text that sorts rows: urgency, then who has waited longest, then bed (numbers by size)."""
         since = int(self.top.raised_at.timestamp()) if self.top else 0
         bed = re.sub(r"\d+", lambda digits: digits.group().zfill(4), self.patient.bed)
-        return f"{self.rank}-{since:012d}-{bed}-{self.patient.family_name}"
+        return f"{self.rank}-{since:012d}-{bed}-{self.patient.sort_name[0]}"
 
     @property
     def well(self) -> bool:
@@ -91,41 +97,56 @@ class Strip:
         return sum(count for _, count in self.counts)
 
 
-def rows_for(user: User, patient_id: UUID | None = None) -> list[Row]:
-    """Return the rows that `user` may see, most urgent first; only that of `patient_id` when one is given."""
+def rows_for(user: User, patient_ids: Collection[UUID] | None = None) -> list[Row]:
+    """Return the rows that `user` may see, most urgent first; only those of `patient_ids` where these are given.
+
+    The first `WHOLE_ROWS` are whole.
+    """
     patients = patients_for(user)
-    if patient_id is not None:
-        patients = patients.filter(pk=patient_id)
+    if patient_ids is not None:
+        patients = patients.filter(pk__in=patient_ids)
     found = list(patients)
-    ids = [patient.pk for patient in found]
-    devices = _devices(user, ids)
-    readings = store().latest([device.pk for group in devices.values() for device in group])
-    alerts, doses = _alerts(user, ids), _next_doses(user, ids)
-    near = user.role == Role.CAREGIVER
-    last = _last_alerts(user, ids) if near else {}
+    alerts = _alerts(user, [patient.pk for patient in found])
     linked, acknowledge = subject_of(user).patient_ids, scope_for(user, "twin.acknowledge_alert")
-    by_device = _by_device(readings)
-    rows: list[Row] = []
-    for patient in found:
-        own = [reading for device in devices[patient.pk] for reading in by_device[device.pk]]
-        alarming = [alert.metric for alert in alerts[patient.pk] if alert.metric in GLANCE]
-        latest, now = by_device_and_metric(own), time.time()
-        rows.append(
-            Row(
-                patient=patient,
-                alerts=alerts[patient.pk],
-                tiles=tiles_of(devices[patient.pk], latest, now, first=alarming)[:TILES],
-                signs=signs_of(devices[patient.pk], latest, now),
-                next_dose=doses.get(patient.pk),
+    rows = [
+        Row(
+            patient=patient,
+            alerts=alerts[patient.pk],
+            mine=patient.pk in linked,
+            may_acknowledge=acknowledge.covers(patient.policy_resource()),
+            near=user.role == Role.CAREGIVER,
+        )
+        for patient in found
+    ]
+    rows.sort(key=lambda row: row.order)
+    return _made_whole(user, rows[:WHOLE_ROWS]) + rows[WHOLE_ROWS:]
+
+
+def _made_whole(user: User, rows: Sequence[Row]) -> list[Row]:
+    ids = [row.patient.pk for row in rows]
+    devices, doses = _devices(user, ids), _next_doses(user, ids)
+    by_device = _by_device(latest_of(device.pk for group in devices.values() for device in group))
+    last = _last_alerts(user, [row.patient.pk for row in rows if row.near])
+    now = time.time()
+    whole = []
+    for row in rows:
+        mine = devices[row.patient.pk]
+        own = [reading for device in mine for reading in by_device[device.pk]]
+        alarming = [alert.metric for alert in row.alerts if alert.metric in GLANCE]
+        latest = by_device_and_metric(own)
+        whole.append(
+            replace(
+                row,
+                whole=True,
+                tiles=tiles_of(mine, latest, now, first=alarming)[:TILES],
+                signs=signs_of(mine, latest, now),
+                next_dose=doses.get(row.patient.pk),
                 newest_t=max((reading.t for reading in own), default=None),
-                mine=patient.pk in linked,
-                may_acknowledge=acknowledge.covers(patient.policy_resource()),
                 cursors=cursors_of(own),
-                near=near,
-                last_alert=last.get(patient.pk),
+                last_alert=last.get(row.patient.pk),
             )
         )
-    return sorted(rows, key=lambda row: row.order)
+    return whole
 
 
 def _by_device(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
@@ -175,21 +196,22 @@ def _next_doses(user: User, patient_ids: Sequence[UUID]) -> dict[UUID, Scheduled
 
 
 def cursors_of(readings: Iterable[Reading]) -> dict[int, int]:
-    """Return the highest seq per device: from there on a socket has to tell."""
+    """Return the highest seq per stream of a device: from there on a socket has to tell."""
     highest: dict[int, int] = {}
     for reading in readings:
-        highest[reading.device] = max(highest.get(reading.device, 0), reading.seq)
+        stream = stream_of(reading.device, reading.seq)
+        highest[stream] = max(highest.get(stream, 0), reading.seq)
     return highest
 
 
-def strip_of(user: User, rows: Sequence[Row]) -> Strip:
-    """Return the strip above `rows`."""
-    alerts = [alert for row in rows for alert in row.alerts]
+def strip_for(user: User) -> Strip:
+    """Return the strip above the rows."""
+    alerts = alerts_for(user).filter(patient__in=patients_for(user)).exclude(state=AlertState.RESOLVED)
+    tally = Counter(alerts.values_list("state", "priority").order_by())
     gateways = _gateways(user)
-    counts = Counter(alert.priority for alert in alerts if alert.state == AlertState.OPEN)
     return Strip(
-        counts=tuple((priority.value, counts[priority.value]) for priority in Priority),
-        handled=sum(alert.state != AlertState.OPEN for alert in alerts),
+        counts=tuple((priority.value, tally[AlertState.OPEN.value, priority.value]) for priority in Priority),
+        handled=sum(count for (state, _), count in tally.items() if state != AlertState.OPEN),
         gateways_down=[g for g in gateways if g.last_seen_at and g.last_seen_at < timezone.now() - GATEWAY_SILENT],
         gateways=len(gateways),
     )

@@ -79,16 +79,21 @@ class EnergySummary:
     uplink: Sums  # the sealed hop alone: there the share of security is measured
     series: dict[tuple[datetime, str], float]
     links: dict[str, Sums]
+    uplinks: dict[str, Sums]  # of the sealed hop alone, and of patients' devices alone
     devices: list[DeviceEnergy]
     patients: list[PatientEnergy] = field(default_factory=list)
     bucket: timedelta = BUCKETS[MINUTE]  # of the series
 
     @property
+    def patient_days(self) -> float:
+        """How long patients were monitored, added up."""
+        return sum(entry.sums.minutes for entry in self.patients) / MINUTES_PER_DAY
+
+    @property
     def joules_per_patient_day(self) -> float | None:
         """Mean over all patients, weighted by how long each was monitored."""
-        minutes = sum(entry.sums.minutes for entry in self.patients)
         joules = sum(entry.sums.joules for entry in self.patients)
-        return joules / minutes * MINUTES_PER_DAY if minutes else None
+        return joules / self.patient_days if self.patient_days else None
 
 
 def usage_for(user: User, filters: Filters) -> QuerySet[EnergyUsage]:
@@ -122,6 +127,7 @@ def energy_summary(user: User, filters: Filters) -> EnergySummary:
         series=_series(usage, digits),
         bucket=BUCKETS[digits],
         links=_added(rows, lambda row: row["link"]),
+        uplinks=_added((row for row in rows if row["hop"] == "uplink" and row["patient_id"]), lambda row: row["link"]),
         devices=sorted(
             (DeviceEnergy(devices[key], sums) for key, sums in by_device.items()), key=lambda entry: -entry.sums.joules
         ),

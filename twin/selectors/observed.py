@@ -8,7 +8,7 @@ import numpy as np
 
 from compliance.models import Patient
 from devices.kinds.registry import by_key
-from devices.services.telemetry import store
+from devices.services.worn import readings_of
 from devices.telemetry import Reading
 from twin.errors import TwinError
 from twin.physiology.estimate import HISTORY_MIN, Observed
@@ -33,9 +33,8 @@ def observe(patient: Patient, now: float) -> Observed:
     Raises GlucoseMissing when there is none that is younger than a quarter of an hour before `now` (s since the Unix
     epoch).
     """
-    devices = list(patient.devices.filter(kind__in=["cgm", "insulin_pump"]).values_list("pk", flat=True))
     codes = {key: by_key(key).code for key in METRICS}
-    readings = store().history(devices, codes.values(), now - HISTORY_MIN * 60.0, now + 1.0, MOST_POINTS)
+    readings = readings_of(patient, codes.values(), now - HISTORY_MIN * 60.0, now + 1.0, MOST_POINTS)
     series = {key: _in_order(r for r in readings if r.metric == code) for key, code in codes.items()}
     glucose_t, glucose = series["glucose"]
     if not glucose_t.size:

@@ -71,6 +71,12 @@ def gateways_for(user: User, filters: Filters) -> QuerySet[Gateway]:
     return found.filter(ward_id=filters.ward_id) if filters.ward_id is not None else found
 
 
+def held_for(user: User) -> QuerySet[Device]:
+    """Return the devices in quarantine that `user` may see."""
+    held = Device.objects.filter(state=DeviceState.QUARANTINED)
+    return within_scope(held, scope_for(user, "twin.view_analytics"), "patient", "gateway__ward_id")
+
+
 def security_summary(user: User, filters: Filters) -> SecuritySummary:
     """Return the events of the period by time, category and code, the newest ones, and the gateways."""
     events = events_for(user, filters).order_by()
@@ -78,8 +84,6 @@ def security_summary(user: User, filters: Filters) -> SecuritySummary:
     series = events.annotate(bucket=Bucket("at", digits)).values("bucket", "category").annotate(events=Sum("count"))
     codes = events.values("category", "code").annotate(events=Sum("count"))
     newest = list(events.select_related("patient", "user").order_by("-at")[:NEWEST])
-    scope = scope_for(user, "twin.view_analytics")
-    held = within_scope(Device.objects.filter(state=DeviceState.QUARANTINED), scope, "patient", "gateway__ward_id")
     named = Device.objects.in_bulk({event.device_id for event in newest if event.device_id})
     return SecuritySummary(
         bucket=BUCKETS[digits],
@@ -87,6 +91,6 @@ def security_summary(user: User, filters: Filters) -> SecuritySummary:
         codes={(row["category"], row["code"]): row["events"] for row in codes},
         newest=newest,
         gateways=list(gateways_for(user, filters)),
-        devices_held=held.count(),
+        devices_held=held_for(user).count(),
         device_names={key: device.label for key, device in named.items()},
     )

@@ -38,6 +38,10 @@ _SHAPES: dict[str, tuple[str, tuple[float, float], int]] = {
     "respiration_rate": ("line", (8, 24), 72),
     "bp_systolic": ("span", (50, 150), 84),
     "temperature": ("line", (36, 38.5), 72),
+    "fev1": ("line", (0, 5), 72),
+    "fvc": ("line", (0, 6), 72),
+    "fev1_fvc": ("line", (30, 100), 72),
+    "pef": ("line", (0, 10), 72),
 }
 
 

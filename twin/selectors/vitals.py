@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from devices.kinds.measurement import stale_after_s
 from devices.kinds.registry import KINDS, Form, Measurement
 from devices.models import Device
+from devices.selectors.worn import worn_since
 from devices.services.telemetry import store
 from devices.telemetry.store import Reading
-from twin.alerts.silence import STALE_FLOOR_S, STALE_PERIODS
 
 # What a ward glances at, most telling first; pressure is shown as one tile of two numbers.
 GLANCE = (
@@ -22,9 +23,14 @@ GLANCE = (
     "insulin_rate",
     "infusion_rate",
     "line_pressure",
+    "fev1",
+    "fvc",
+    "fev1_fvc",
+    "pef",
 )
 SECOND = {"bp_systolic": "bp_diastolic"}
 _LABELS = {"bp_systolic": "Pressure"}
+EVENT_SHOWN_S = 24 * 3600.0  # an examination is believed until the same hour of the next day
 SPARK_S = 3 * 3600
 SPARK_POINTS = 120
 
@@ -33,7 +39,12 @@ Latest = Mapping[tuple[int, int], Reading]
 
 def fresh_for_s(measurement: Measurement) -> float:
     """Return for how many seconds a value may be shown: as long as no alert calls it stale."""
-    return max(STALE_PERIODS * measurement.period_s, STALE_FLOOR_S)
+    return stale_after_s(measurement.period_s)
+
+
+def shown_for_s(measurement: Measurement) -> float:
+    """Return for how many seconds a tile shows a value: what comes with an event has no next one to be late."""
+    return fresh_for_s(measurement) if measurement.period_s else EVENT_SHOWN_S
 
 
 def by_device_and_metric(readings: Iterable[Reading]) -> dict[tuple[int, int], Reading]:
@@ -55,6 +66,7 @@ class Tile:
     fresh_for_s: float
     t: float | None = None
     received: float | None = None
+    seq: int | None = None  # names the reading: with it the number opens its evidence
     value: float | None = None
     second_key: str = ""
     second: float | None = None
@@ -90,7 +102,7 @@ def _tile(device: Device, measurement: Measurement, latest: Latest, now: float) 
     reading = latest.get((device.pk, measurement.code))
     second_key = SECOND.get(measurement.key, "")
     second = latest.get((device.pk, KINDS[device.kind][second_key].code)) if second_key else None
-    freshness = fresh_for_s(measurement)
+    freshness = shown_for_s(measurement)
     return Tile(
         key=measurement.key,
         label=_LABELS.get(measurement.key, measurement.label),
@@ -102,6 +114,7 @@ def _tile(device: Device, measurement: Measurement, latest: Latest, now: float) 
         fresh_for_s=freshness,
         t=reading.t if reading else None,
         received=reading.received if reading else None,
+        seq=reading.seq if reading else None,
         value=reading.value if reading else None,
         second_key=second_key,
         second=second.value if second else None,
@@ -111,9 +124,14 @@ def _tile(device: Device, measurement: Measurement, latest: Latest, now: float) 
 
 def sparks_of(tiles: Iterable[Tile], now: float) -> dict[str, list[tuple[float, float]]]:
     """Return the last three hours behind each tile, thinned: metric key -> [(t, value)], lowest and highest kept."""
-    return {tile.key: _spark(tile, now) for tile in tiles if tile.t is not None}
+    shown = [tile for tile in tiles if tile.t is not None]
+    since = worn_since(tile.device_id for tile in shown)
+    return {tile.key: _spark(tile, now, since.get(tile.device_id, 0.0)) for tile in shown}
 
 
-def _spark(tile: Tile, now: float) -> list[tuple[float, float]]:
-    history = store().history([tile.device_id], [tile.code], now - SPARK_S, now + 1, max_points=SPARK_POINTS)
+def _spark(tile: Tile, now: float, since: float) -> list[tuple[float, float]]:
+    """Return the line of one tile, from where its device came to this patient."""
+    began = max(now - SPARK_S, since)
+    history = store().history([tile.device_id], [tile.code], began, now + 1, max_points=SPARK_POINTS)
+    history = [reading for reading in history if reading.received >= since]
     return [(round(reading.t, 1), round(reading.value, tile.decimals)) for reading in history]

@@ -10,13 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from compliance.errors import NotFound, NotPermitted
-from compliance.models import EventCategory, User
-from compliance.services.events import record_event
+from compliance.models import User
 from twin.alerts.escalation import SNOOZE_S
 from twin.errors import TwinError
 from twin.models import Alert, AlertState, AlertStep, StepKind
 from twin.selectors.alerts import ACKNOWLEDGE
-from twin.services.alerts import ROUND_FIELDS, address, open_round, publish
+from twin.services.alerts import ROUND_FIELDS, address, open_round, publish, record_steps
 
 REASON_MAX = 200
 
@@ -105,13 +104,5 @@ def _refuse_resolved(alert: Alert) -> None:
 def _done(alert: Alert, user: User, kind: StepKind, message: str) -> None:
     alert.save(update_fields=[*ROUND_FIELDS, "resolved_at", "resolved_by", "resolution"])
     AlertStep.objects.get_or_create(alert=alert, user=user, kind=kind, round=alert.round)
-    record_event(
-        category=EventCategory.CLINICAL,
-        code=f"alert_{kind}",
-        message=message,
-        patient=alert.patient,
-        user=user,
-        device_id=alert.device_id,
-        detail={"alert": alert.pk, "rule": alert.rule, "round": alert.round},
-    )
+    record_steps([alert], f"alert_{kind}", message, user)
     publish(alert)

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from compliance.models import EventCategory, Patient
-from compliance.services.events import record_event
+from compliance.models import Event, EventCategory, Patient, User
+from compliance.services.events import record_event, record_events
 from twin.alerts.escalation import REARM_S
 from twin.alerts.priority import Priority
 from twin.live.messages import AlertMessage
@@ -82,6 +82,7 @@ def raise_alerts(*, conditions: Sequence[Condition], now: datetime | None = None
         Alert.objects.bulk_create([_new(condition, at) for condition in missing], ignore_conflicts=True)
         raised = list(_unresolved([condition.key for condition in missing]).values())
         address([*raised, *worse], at)
+        record_steps([*raised, *worse], "alert_raised", "An alert asks for a human.")
         for alert in [*raised, *worse]:
             publish(alert)
     return [*raised, *worse]
@@ -96,9 +97,29 @@ def end_alerts(*, keys: Iterable[Key], reason: str) -> list[Alert]:
             alert.state, alert.resolved_at, alert.resolution = AlertState.RESOLVED, at, reason
             alert.snoozed_until = None
         Alert.objects.bulk_update(ended.values(), ["state", "resolved_at", "resolution", "snoozed_until"])
+        record_steps(ended.values(), "alert_ended", "The condition of an alert is over.")
         for alert in ended.values():
             publish(alert)
     return list(ended.values())
+
+
+def record_steps(alerts: Iterable[Alert], code: str, message: str, user: User | None = None) -> None:
+    """Record what happened to alerts, with what rules over the log ask for; the number of queries does not grow."""
+    record_events(
+        [
+            Event(
+                category=EventCategory.CLINICAL,
+                code=code,
+                message=message,
+                patient_id=alert.patient_id,
+                ward_id=alert.patient.ward_id,
+                user=user,
+                device_id=alert.device_id,
+                detail={"alert": alert.pk, "rule": alert.rule, "round": alert.round, "priority": alert.priority},
+            )
+            for alert in alerts
+        ]
+    )
 
 
 def open_round(alert: Alert, at: datetime) -> None:
@@ -153,7 +174,7 @@ def _unresolved(keys: Iterable[Key]) -> dict[Key, Alert]:
     """Return the unresolved alerts of these keys, locked."""
     wanted = set(keys)
     rows = Alert.objects.filter(_matching(wanted)).exclude(state=AlertState.RESOLVED)
-    locked = rows.select_related("acknowledged_by").select_for_update(of=("self",)).order_by("pk")
+    locked = rows.select_related("acknowledged_by", "patient").select_for_update(of=("self",)).order_by("pk")
     return {key: alert for alert in locked if (key := _key(alert)) in wanted}
 
 

@@ -9,11 +9,11 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from devices.kinds.registry import KINDS, Form, by_code
-from devices.models import Device, DeviceState, GatewayState
-from devices.services.telemetry import store
+from devices.models import Device, DevicePath, DeviceState, GatewayState
+from devices.services.worn import latest_of
 from devices.telemetry import Reading
 from twin.alerts.silence import DEVICE_LOST, GATEWAY_LOST, STALE, Missing, Watched, find_missing
 from twin.models import Alert, AlertState
@@ -40,7 +40,7 @@ def watch_freshness(*, now: float | None = None, running_s: float | None = None)
         return 0
     at = time.time() if now is None else now
     devices = list(_on_duty())
-    readings = store().latest([device.pk for device in devices])
+    readings = latest_of(device.pk for device in devices)
     missing = find_missing(_watched(devices, readings), _gateways_seen(devices, readings), at, _LABELS)
     wanted = {Key(entry.patient, entry.device, entry.rule): entry for entry in missing}
     _sync(wanted)
@@ -70,8 +70,10 @@ def _condition(key: Key, missing: Missing[UUID]) -> Condition:
 
 
 def _on_duty() -> list[Device]:
-    """Return the devices that somebody depends on."""
-    active = Device.objects.filter(state=DeviceState.ACTIVE, gateway__state=GatewayState.ACTIVE, patient__isnull=False)
+    """Return the devices that somebody depends on and some gateway may speak for."""
+    also = DevicePath.objects.filter(device=OuterRef("pk"), ended_at=None, gateway__state=GatewayState.ACTIVE)
+    heard = Q(gateway__state=GatewayState.ACTIVE) | Exists(also)
+    active = Device.objects.filter(heard, state=DeviceState.ACTIVE, patient__isnull=False)
     return list(active.select_related("gateway"))
 
 

@@ -11,12 +11,13 @@ from django.db import transaction
 
 from compliance.models import EventCategory, Patient, User
 from compliance.services.events import record_event
+from devices.kinds.measurement import stale_after_s
 from devices.kinds.registry import by_key
-from devices.models import Device
+from devices.models import Device, Watched
+from devices.services.registry_watch import registry_marks
 from twin.alerts.defaults import DEFAULT_LIMITS
 from twin.alerts.limits import Limit, LimitKey, Setting, Side, with_settings
 from twin.alerts.rulebook import Rulebook, build
-from twin.alerts.silence import stale_after_s
 from twin.errors import TwinError
 from twin.models import AlertLimit
 from twin.selectors.limits import house_limits, own_settings, settings_by_patient
@@ -35,14 +36,19 @@ class LimitsRefused(TwinError):
         self.wrong = dict(wrong)
 
 
-def load_rulebook() -> Rulebook[UUID]:
-    """Return the limits in force, for every device of the registry."""
+def rulebook_basis() -> tuple[object, ...]:
+    """Return what the rulebook of all devices is built from, to compare: cheap where building takes long."""
+    return registry_marks()[Watched.DEVICES], settings_by_patient()
+
+
+def load_rulebook(patient: Patient | None = None) -> Rulebook[UUID]:
+    """Return the limits in force, for every device of the registry or for those of one patient."""
     chosen = settings_by_patient()
     house = with_settings(DEFAULT_LIMITS, chosen.pop(None, []))
-    personal = {patient: with_settings(house, own) for patient, own in chosen.items() if patient is not None}
-    patients = dict(Device.objects.values_list("pk", "patient_id"))
+    personal = {owner: with_settings(house, own) for owner, own in chosen.items() if owner is not None}
+    devices = Device.objects.all() if patient is None else Device.objects.filter(patient=patient)
     return build(
-        patients=patients,
+        patients=dict(devices.order_by().values_list("pk", "patient_id")),
         house=house,
         personal=personal,
         code_of=lambda key: by_key(key).code,

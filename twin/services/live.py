@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from redis.exceptions import RedisError
 from devices.services.telemetry import store
 from devices.telemetry import ReadingBatch
 from twin.live.hub import Hub
-from twin.live.messages import AlertMessage, Notice
+from twin.live.messages import AlertMessage, Moved, Narrowed, Notice
 from twin.live.wire import Channels, Note, channels_of, encode_group, encode_note
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,16 @@ def publish_alert(message: AlertMessage) -> None:
 def publish_notice(patient_id: UUID | str, panel: str) -> None:
     """Tell open pages that a panel of a patient (alerts, medication, images, devices, timeline, prediction) changed."""
     _publish_note(Notice(type="notice", patient=str(patient_id), panel=panel))
+
+
+def publish_narrowed(user_ids: Iterable[int]) -> None:
+    """Let open pages of these people ask the policy again now."""
+    _publish_note(Narrowed(type="narrowed", users=list(user_ids)))
+
+
+def publish_moved(device_id: int) -> None:
+    """Let open pages hold back a device that changed hands, and ask the policy whose it is now."""
+    _publish_note(Moved(type="moved", device=device_id))
 
 
 def _publish_note(note: Note) -> None:

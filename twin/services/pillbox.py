@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from compliance.adherence.episodes import Sample, Sensor, episodes
 from compliance.adherence.fusion import Episode
+from compliance.models import Patient
 from compliance.services.intakes import record_pillbox_episode
 from devices.kinds.registry import by_key
-from devices.models import Device
+from devices.selectors.worn import span_at
 from devices.services.telemetry import store
 from devices.telemetry.batch import ReadingBatch
 
@@ -67,6 +68,8 @@ class PillboxWatch:
             return
         now = datetime.fromtimestamp(batch.received_at, tz=UTC) if batch.received_at else datetime.now(tz=UTC)
         with self._lock:
+            for device_id in batch.shared:  # another process may have stored a part of this opening
+                self._boxes.pop(device_id, None)
             for device_id in np.unique(readings["device"]).tolist():
                 self._receive_box(device_id, readings[readings["device"] == device_id], now)
 
@@ -96,11 +99,13 @@ def _past(device_id: int, t: float) -> list[Sample]:
 
 
 def _record(device_id: int, finished: list[Episode], now: datetime) -> None:
-    device = Device.objects.select_related("patient").filter(pk=device_id).first()
-    if device is None or device.patient is None:
-        return  # a box that belongs to nobody proves nothing about anybody
     for episode in finished:
-        record_pillbox_episode(patient=device.patient, device_id=device_id, episode=episode, now=now)
+        span = span_at(device_id, episode.opened_at)
+        wearer = None if span is None else span.patient
+        if wearer is None:
+            continue  # a box that belongs to nobody proves nothing about anybody
+        patient = Patient.objects.get(pk=wearer)
+        record_pillbox_episode(patient=patient, device_id=device_id, episode=episode, now=now)
 
 
 pillbox_watch = PillboxWatch()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from django.db import transaction
 
 from compliance.models import Patient
+from compliance.services.log import append
+from twin.forecast.conclusion import conclusion_of
 from twin.forecast.inputs import MEMBERS
 from twin.forecast.model import Forecast, shipped
 from twin.models import Prediction
@@ -17,6 +19,7 @@ from twin.selectors.observed import GlucoseMissing, observe
 from twin.services.live import publish_notice
 
 METRIC = "glucose"
+LOGGED_EVERY = timedelta(minutes=30)
 SHOWN_FOR_S = 900.0  # after that the present has moved on and the fan disappears rather than lies
 
 
@@ -61,7 +64,7 @@ def _moment(t: float) -> datetime:
 
 def _keep(patient: Patient, forecast: Forecast) -> None:
     with transaction.atomic():
-        Prediction.objects.update_or_create(
+        kept, _ = Prediction.objects.update_or_create(
             patient=patient,
             metric=METRIC,
             defaults={
@@ -73,7 +76,34 @@ def _keep(patient: Patient, forecast: Forecast) -> None:
                 "members": MEMBERS,
             },
         )
+        _commit_to(kept)
         transaction.on_commit(lambda: publish_notice(patient.pk, "prediction"))
+
+
+def _commit_to(made: Prediction) -> None:
+    """Put a forecast into the log when it concludes something else than the one before, and else every half hour.
+
+    Each one would be thousands a day for a patient, most of them saying the same.
+    """
+    concluded = conclusion_of(made.middle)
+    if made.logged_at is not None and concluded == made.logged_as and made.made_at - made.logged_at < LOGGED_EVERY:
+        return
+    patient = made.patient
+    append(
+        kind="glucose_forecast",
+        record={
+            "patient": str(patient.pk),
+            "concluded": concluded,
+            "middle": made.middle,
+            "low": made.low,
+            "high": made.high,
+            "members": made.members,
+        },
+        patient_id=patient.pk,
+        ward_id=patient.ward_id,
+        at=made.made_at,
+    )
+    Prediction.objects.filter(pk=made.pk).update(logged_at=made.made_at, logged_as=concluded)
 
 
 def latest_prediction(patient: Patient, now: float | None = None) -> Fan | None:

@@ -17,7 +17,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from compliance.models import User
 from compliance.selectors import patients_for
-from compliance.views.access import patient_or_404, require, visible_or_404
+from compliance.selectors.identities import by_name
+from compliance.services.accesses import record_access, record_list_access
+from compliance.views.access import may_once_confirmed, patient_or_404, require, visible_or_404
 from twin.alerts.priority import Priority
 from twin.models import Alert
 from twin.selectors.alerts import (
@@ -45,12 +47,14 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     asked = AlertFilter.read(request.GET.dict())
     found = filtered(alerts_for(user), asked)
     page = Paginator(found, HISTORY_PAGE).get_page(request.GET.get("page"))
+    offered = by_name(patients_for(user, VIEW))  # the filter names everybody in reach
+    record_list_access(user=user, patients=[patient.pk for patient in offered], what="alerts")
     context = {
         "cards": cards_for(user, page.object_list),
         "page": page,
         "filter": asked,
         "priorities": list(Priority),
-        "patients": patients_for(user, VIEW),
+        "patients": offered,
         "where": "list",
         "here": request.get_full_path(),
     }
@@ -62,6 +66,7 @@ def alert_detail(request: HttpRequest, alert_id: int) -> HttpResponse:
     """Show one alert: what happened, who was told and when, who did what."""
     user = require(request, VIEW)
     alert = visible_or_404(alerts_for(user), pk=alert_id)
+    record_access(user=user, patient=alert.patient, what="alert")
     context = {
         "card": cards_for(user, [alert])[0],
         "proof": delivery_proof(alert),
@@ -76,11 +81,12 @@ def alerts_panel(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Show one patient's unresolved alerts and the last ones that ended."""
     patient = patient_or_404(request, patient_id, VIEW)
     user = require(request, VIEW)
+    record_access(user=user, patient=patient, what="patient_page", refreshing=True)
     context = {
         "patient": patient,
         "cards": cards_for(user, filtered(alerts_for(user), AlertFilter(patient=patient.pk))),
         "recent": history_of(alerts_for(user).filter(patient=patient))[:IN_PANEL],
-        "may_set_limits": user.has_perm("twin.set_limits", patient),
+        "may_set_limits": may_once_confirmed(user, "twin.set_limits", patient),
         "where": "panel",
         "here": reverse("twin:patient", args=[patient.pk]),
     }
@@ -119,6 +125,7 @@ def _act(request: HttpRequest, alert_id: int, act: Callable[..., Alert], **more:
         act(alert_id=alert_id, user=user, **more)
     except AlertNotInState as error:  # a colleague was faster: show what is true now
         note = error.message
+    record_access(user=user, patient=Alert.objects.select_related("patient").get(pk=alert_id).patient, what="alert")
     if request.htmx:  # type: ignore[attr-defined]
         return _card(request, user, alert_id, note)
     if note:

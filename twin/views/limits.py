@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from compliance.services.accesses import record_access
 from compliance.views.access import patient_or_404, require
 from twin.forms import LimitsForm
 from twin.selectors.limits import limits_shown, own_settings
@@ -20,6 +21,7 @@ def limits(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     """Show the limits that hold for a patient beside the house's, and set them."""
     patient = patient_or_404(request, patient_id, "twin.set_limits")
     user = require(request, "twin.set_limits", patient)
+    record_access(user=user, patient=patient, what="limits")
     form = LimitsForm(limits_shown(patient), own_settings(patient), request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:

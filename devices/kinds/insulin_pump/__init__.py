@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from devices.energy.battery import Battery
 from devices.kinds.common import BATTERY, PUMP_ALARM
-from devices.kinds.measurement import DeviceKind, Form, Measurement, Partition, mdc
+from devices.kinds.gatt import BATTERY_LEVEL, INSULIN_DELIVERY, GattService
+from devices.kinds.measurement import DeviceKind, Form, Measurement, Partition, Urgency, mdc
 
 KIND = DeviceKind(
     name="insulin_pump",
     label="Insulin pump",
     icon="insulin-pump",
+    power=Battery(
+        capacity_mah=2_800,
+        voltage_v=1.5,
+        idle_w=3e-3,
+        source="One AA lithium cell of 2,800 mAh; 2 mA for motor, display and sleep together (E).",
+    ),
+    services=(
+        GattService(
+            INSULIN_DELIVERY,
+            ("insulin_rate", "insulin_bolus", "insulin_delivered", "insulin_reservoir", "pump_alarm"),
+        ),
+        BATTERY_LEVEL,
+    ),
     measurements=(
         Measurement(
             key="insulin_rate",
@@ -29,6 +44,7 @@ KIND = DeviceKind(
             high=50,
             period_s=0,  # one reading for each completed bolus
             decimals=2,
+            urgency=Urgency.DOSE,
         ),
         Measurement(
             key="insulin_delivered",
@@ -40,6 +56,7 @@ KIND = DeviceKind(
             period_s=60,
             decimals=2,
             kind=Form.COUNTER,
+            urgency=Urgency.DOSE,
         ),
         Measurement(
             key="insulin_reservoir",
@@ -50,6 +67,7 @@ KIND = DeviceKind(
             high=500,
             period_s=60,
             decimals=1,
+            runs_out=True,
         ),
         PUMP_ALARM,
         BATTERY,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from devices.energy.battery import Battery
 from devices.kinds.common import BATTERY
-from devices.kinds.measurement import DeviceKind, Form, Measurement, Partition, mdc
+from devices.kinds.gatt import BATTERY_LEVEL, MEASUREMENT_LOG, GattService
+from devices.kinds.measurement import DeviceKind, Form, Measurement, Partition, Urgency, mdc
 
 KIND = DeviceKind(
     name="smart_pillbox",
     label="Smart pillbox",
     icon="pillbox",
+    power=Battery(
+        capacity_mah=2_000,
+        voltage_v=3.0,
+        idle_w=0.8e-3,
+        source="Two AA alkaline cells of 2,000 mAh; 0.27 mA for lid, infrared and load cell (E).",
+    ),
+    services=(GattService(MEASUREMENT_LOG, ("lid_open", "hand_present", "tray_weight")), BATTERY_LEVEL),
     measurements=(
         Measurement(
             key="lid_open",
@@ -20,6 +29,7 @@ KIND = DeviceKind(
             period_s=0,
             kind=Form.ENUMERATION,
             values={0: "closed", 1: "open"},
+            urgency=Urgency.DOSE,
         ),
         Measurement(
             key="hand_present",
@@ -31,6 +41,7 @@ KIND = DeviceKind(
             period_s=0,
             kind=Form.ENUMERATION,
             values={0: "absent", 1: "present"},
+            urgency=Urgency.DOSE,
         ),
         Measurement(
             key="tray_weight",
@@ -41,6 +52,7 @@ KIND = DeviceKind(
             high=2000,
             period_s=300,
             decimals=2,
+            urgency=Urgency.DOSE,
         ),
         BATTERY,
     ),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from devices.energy.battery import Battery
 from devices.kinds.common import BATTERY
+from devices.kinds.gatt import (
+    BATTERY_LEVEL,
+    BLOOD_PRESSURE,
+    HEART_RATE,
+    MEASUREMENT_LOG,
+    PULSE_OXIMETER,
+    THERMOMETER,
+    GattService,
+)
 from devices.kinds.measurement import DeviceKind, Form, Measurement, Partition, mdc
 
 
@@ -23,6 +33,21 @@ KIND = DeviceKind(
     name="vital_signs_monitor",
     label="Vital-signs monitor",
     icon="monitor",
+    power=Battery(
+        capacity_mah=4_000,
+        voltage_v=11.1,
+        idle_w=8.0,
+        source="A lithium-ion pack of 4,000 mAh at 11.1 V; 8 W for display, cuff and sensors (E).",
+    ),
+    services=(
+        GattService(HEART_RATE, ("heart_rate",)),
+        GattService(PULSE_OXIMETER, ("spo2",)),
+        GattService(THERMOMETER, ("temperature",)),
+        GattService(BLOOD_PRESSURE, ("bp_systolic", "bp_diastolic", "bp_mean")),
+        # No adopted service carries respiration or an ECG, and those of heart rate and saturation store nothing.
+        GattService(MEASUREMENT_LOG, ("respiration_rate", "ecg"), missed=("heart_rate", "spo2")),
+        BATTERY_LEVEL,
+    ),
     measurements=(
         Measurement(
             key="heart_rate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.util import find_spec
 
-from devices.protocol.ascon.backend import AeadBackend
+from devices.protocol.aead import AeadBackend
 
 __all__ = ["AeadBackend", "backend", "best_backend"]
 

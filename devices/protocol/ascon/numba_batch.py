@@ -13,16 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.protocol.ascon.backend import (
-    DOMAIN_SEPARATION,
-    IV,
-    ROUND_CONSTANTS,
-    ROUNDS_A,
-    ROUNDS_B,
-    TAG_BYTES,
-    BatchBackend,
-    check_sizes,
-)
+from devices.protocol.aead import TAG_BYTES, BatchBackend, check_sizes
+from devices.protocol.ascon.constants import DOMAIN_SEPARATION, IV, ROUND_CONSTANTS, ROUNDS_A, ROUNDS_B
+from devices.protocol.columns import ends, flat
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Bytes = NDArray[np.uint8]
@@ -183,14 +176,6 @@ def _open_all(
         ad_start, begin = ad_ends[frame], text_ends[frame]
 
 
-def _flat(texts: Sequence[bytes]) -> Bytes:
-    return np.frombuffer(b"".join(texts), np.uint8)
-
-
-def _ends(texts: Sequence[bytes]) -> Offsets:
-    return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-
-
 class NumbaBackend(BatchBackend):
     """All frames of a batch in one compiled loop."""
 
@@ -201,10 +186,10 @@ class NumbaBackend(BatchBackend):
     ) -> list[bytes]:
         """Return ciphertext || tag of each."""
         check_sizes(keys, nonces, ads, plaintexts)
-        texts, ends = _flat(plaintexts), _ends(plaintexts)
+        texts, text_ends = flat(plaintexts), ends(plaintexts)
         out = np.zeros(len(texts) + TAG_BYTES * len(keys), np.uint8)
-        _seal_all(_flat(keys), _flat(nonces), _flat(ads), _ends(ads), texts, ends, out)
-        raw, cuts = out.tobytes(), [0, *(ends + TAG_BYTES * np.arange(1, len(keys) + 1)).tolist()]
+        _seal_all(flat(keys), flat(nonces), flat(ads), ends(ads), texts, text_ends, out)
+        raw, cuts = out.tobytes(), [0, *(text_ends + TAG_BYTES * np.arange(1, len(keys) + 1)).tolist()]
         return [raw[start:end] for start, end in pairwise(cuts)]
 
     def open_batch(
@@ -212,10 +197,10 @@ class NumbaBackend(BatchBackend):
     ) -> list[bytes | None]:
         """Return the plaintext of each, None where the tag does not match."""
         check_sizes(keys, nonces, ads, sealed)
-        texts, ends = _flat(sealed), _ends(sealed)
+        texts, text_ends = flat(sealed), ends(sealed)
         out, good = np.zeros(len(texts), np.uint8), np.zeros(len(keys), np.uint8)
-        _open_all(_flat(keys), _flat(nonces), _flat(ads), _ends(ads), texts, ends, out, good)
-        raw, cuts = out.tobytes(), [0, *ends.tolist()]
+        _open_all(flat(keys), flat(nonces), flat(ads), ends(ads), texts, text_ends, out, good)
+        raw, cuts = out.tobytes(), [0, *text_ends.tolist()]
         return [
             raw[start : end - TAG_BYTES] if ok else None
             for (start, end), ok in zip(pairwise(cuts), good.tolist(), strict=True)

@@ -11,18 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.protocol.aead import TAG_BYTES, BatchBackend, check_sizes
 from devices.protocol.ascon import reference
-from devices.protocol.ascon.backend import (
-    DOMAIN_SEPARATION,
-    IV,
-    RATE_BYTES,
-    ROUND_CONSTANTS,
-    ROUNDS_A,
-    ROUNDS_B,
-    TAG_BYTES,
-    BatchBackend,
-    check_sizes,
-)
+from devices.protocol.ascon.constants import DOMAIN_SEPARATION, IV, RATE_BYTES, ROUND_CONSTANTS, ROUNDS_A, ROUNDS_B
 
 Words = NDArray[np.uint64]
 

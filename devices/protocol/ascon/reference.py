@@ -9,7 +9,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Sequence
 
-from devices.protocol.ascon.backend import (
+from devices.protocol.aead import TAG_BYTES, BatchBackend, check_sizes
+from devices.protocol.ascon.constants import (
     DOMAIN_SEPARATION,
     IV,
     MASK_64,
@@ -17,9 +18,6 @@ from devices.protocol.ascon.backend import (
     ROUND_CONSTANTS,
     ROUNDS_A,
     ROUNDS_B,
-    TAG_BYTES,
-    BatchBackend,
-    check_sizes,
 )
 
 State = list[int]

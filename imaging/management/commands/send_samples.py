@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from compliance.models import Patient
+from compliance.selectors.identities import by_number
 from imaging.agent import read_note
 from imaging.models import Study
 from imaging.services.samples import write_samples
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         """Write the samples and send those that no patient has yet."""
         if not settings.DEMO:
             raise CommandError("This is not a demonstration: set MEDTWIN_DEMO=yes to put sample studies here.")
-        patients = list(Patient.objects.select_related("ward").order_by("medical_record_number"))
+        patients = by_number(Patient.objects.select_related("ward"))
         if not patients:
             raise CommandError("There are no patients yet: run `manage.py load_demo` first.")
         folders = write_samples(settings.HOME / "samples", settings.DATA_DIR)

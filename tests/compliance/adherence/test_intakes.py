@@ -56,6 +56,13 @@ def test_same_episode_again_changes_nothing(dose, facts):
     assert len(facts) == 1
 
 
+def test_an_opening_under_the_number_of_another_gateway_is_the_same_one(dose):
+    _record(dose.patient, _episode())
+    assert _record(dose.patient, _episode(minutes=5 + 0.4 / 60, seq=2**48 + 7)) is None
+    assert _record(dose.patient, _episode(minutes=5 - 0.4 / 60, seq=2**48 + 7)) is None
+    assert _record(dose.patient, _episode(minutes=5 + 2 / 60, seq=2**48 + 8)) is not None
+
+
 def test_database_refuses_a_second_intake_of_the_same_reading(dose):
     intake = _record(dose.patient, _episode())
     intake.pk = None

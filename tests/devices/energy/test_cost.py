@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.energy import LINKS, SEAL_BYTES, message_cost
+from devices.energy.cost import SEAL_BYTES, message_cost
 from devices.energy.cpu import JOULES_PER_CYCLE, framing_j, seal_j
+from devices.energy.links import LINKS
 
 sizes = st.integers(0, 16_000)
 links = st.sampled_from(sorted(LINKS))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from devices.energy import traffic_of
-from devices.telemetry import READING, ReadingBatch, Waveform
+from devices.energy.traffic import traffic_of
+from devices.protocol.frames import FrameKind, Header
+from devices.telemetry import READING, ReadingBatch, Waveform, group_frames
+
+FRAMES = [(7, 54 + 36), (7, 31 + 36), (9, 30 + 36)]  # device, bytes with header and tag; the second one is deflated
 
 
 def readings(*devices: int) -> np.ndarray:
@@ -37,3 +40,11 @@ def test_a_device_that_sent_only_waveforms_is_counted():
 
 def test_an_empty_batch_counts_nothing():
     assert traffic_of(ReadingBatch(readings())) == {}
+
+
+def test_the_frames_themselves_are_counted_where_they_are_there():
+    frames = [Header(FrameKind.READINGS, device, 1, 1).raw + bytes(length - 20) for device, length in FRAMES]
+    group = group_frames(frames, np.array([1, 4, 1], np.uint64), np.array([3, 2, 1], np.intp), [bytes(32)] * 3)
+    traffic = traffic_of(ReadingBatch(readings(7, 7, 7, 7, 7, 9), gateway_of={7: 1, 9: 2}, frames=group))
+    assert (traffic[7].messages, traffic[7].payload_bytes, traffic[7].readings) == (2, 54 + 31, 5)
+    assert (traffic[9].messages, traffic[9].payload_bytes, traffic[9].gateway) == (1, 30, 2)

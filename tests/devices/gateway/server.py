@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import ssl
@@ -15,15 +14,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from devices.protocol.ascon import backend
-from devices.protocol.frames import (
-    HEADER_BYTES,
-    FrameKind,
-    Header,
-    decode_readings,
-    decode_waveform,
-    parse_header,
-    split_frames,
-)
+from devices.protocol.decoding import decode_readings, decode_waveform
+from devices.protocol.facts import Fact, decode_fact
+from devices.protocol.frames import HEADER_BYTES, HEARD_VERSION, FrameKind, Header, inflate, parse_header, split_frames
+from devices.protocol.heard import Run, split_heard
 from devices.protocol.hello import check_hello
 
 # Gets a header and how many connections there have been; answers "ack", "drop" (hang up), None (silence) or a nack.
@@ -38,12 +32,15 @@ class Ward:
         self.seen: list[tuple[int, int]] = []
         self.acked: set[tuple[int, int]] = set()
         self.counters: list[tuple[int, int]] = []
+        self.facts: list[Fact] = []
+        self.heard: list[Run] = []
+        self.frame_sizes: list[int] = []  # readings in each frame of readings
         self.connections = 0
         self.port = 0
 
     @asynccontextmanager
-    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Ward]:
-        async with serve(self._meet, "127.0.0.1", self.port, ssl=tls) as server:
+    async def open(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Ward]:
+        async with serve(self._meet, host, self.port, ssl=tls) as server:
             self.port = server.sockets[0].getsockname()[1]
             yield self
 
@@ -68,8 +65,16 @@ class Ward:
             self.keys[header.device], header.nonce, frame[:HEADER_BYTES], frame[HEADER_BYTES:]
         )
         self.counters.append((header.device, header.counter))
+        payload = inflate(payload) if header.deflated else payload
+        if header.version == HEARD_VERSION:
+            runs, payload = split_heard(payload)
+            self.heard += runs
         if header.kind is FrameKind.READINGS:
             rows = [(header.device, int(seq)) for seq in decode_readings(header.device, payload)["seq"]]
+            self.frame_sizes.append(len(rows))
+        elif header.kind is FrameKind.FACT:
+            rows = []
+            self.facts.append(decode_fact(header.device, payload).fact)
         else:
             rows = [(header.device, decode_waveform(header.device, payload).seq)]
         self.seen += rows
@@ -82,10 +87,3 @@ class Ward:
         elif isinstance(answer, dict):
             about = {"type": "nack", "device": header.device, "counter": header.counter, "message": "no"}
             await socket.send(json.dumps(about | answer))
-
-
-async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -18,7 +18,8 @@ from devices.gateway.config import load
 from devices.gateway.queue import Batch, DiskQueue
 from devices.protocol.frames import FrameKind, Header
 from tests.devices.gateway.conftest import DEVICE_KEYS, PUBLIC
-from tests.devices.gateway.server import Decide, Ward, until
+from tests.devices.gateway.server import Decide, Ward
+from tests.patience import until
 
 Write = Callable[..., Path]
 
@@ -96,7 +97,7 @@ def sorted_unique(seqs: list[int]) -> bool:
 
 async def test_no_more_frames_are_in_flight_than_the_credit_allows(write_config: Write) -> None:
     async with ward_and_agent(write_config, lambda *_: None, credit=5) as (ward, agent):
-        await until(lambda: agent.queue.depth().waiting > 12)
+        await until(lambda: agent.queue.depth().waiting > 12 and len(ward.counters) >= 5)
         assert len(ward.counters) == 5
 
 
@@ -107,8 +108,7 @@ async def test_permanently_refused_batch_goes_to_the_dead_letters(write_config: 
     async with ward_and_agent(write_config, refuse_one_device) as (ward, agent):
         await until(lambda: agent.queue.depth().dead >= 3)
         dead = agent.queue._db.execute("SELECT DISTINCT device, code, message FROM dead").fetchall()
-        refused = [counter for counter in ward.counters if counter[0] == 8]
-        assert len(refused) - agent.queue.depth().dead <= 2, "a permanent refusal is not sent again"
+    assert max(Counter(ward.seen).values()) == 1, "a permanent refusal is not sent again"
     assert dead == [(8, "frame_epoch_unknown", "no")]
 
 
@@ -117,8 +117,7 @@ async def test_batches_of_a_device_that_left_the_configuration_are_kept_aside(wr
     queue.append([Batch(99, FrameKind.READINGS, b"old")], {})
     queue.close()
     async with ward_and_agent(write_config, ack_all) as (ward, agent):
-        await until(lambda: len(ward.acked) > 10)
-        assert agent.queue.depth().dead == 1
+        await until(lambda: len(ward.acked) > 10 and agent.queue.depth().dead == 1)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ async def test_silent_server_is_left_and_everything_sent_again(
 
     async with ward_and_agent(write_config, silent_at_first, credit=2) as (ward, _):
         await until(lambda: set(ward.seen) and set(ward.seen) == ward.acked)
-        assert ward.connections == 2
+        assert ward.connections >= 2
 
 
 async def test_server_that_comes_late_gets_everything(write_config: Write) -> None:

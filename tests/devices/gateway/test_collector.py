@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from devices.emulator.plant import Block, Sample
 from devices.gateway.collector import Collector
 from devices.gateway.queue import DiskQueue
-from devices.protocol.frames import FrameKind, decode_readings, decode_waveform
+from devices.protocol.decoding import decode_readings, decode_waveform
+from devices.protocol.frames import FrameKind
 from tests.devices.gateway.plants import ECG, HEART_RATE
 
 

@@ -55,13 +55,14 @@ def test_private_key_of_another_sort_is_refused(write_config: Write, raw: bytes)
     "change",
     [
         {"server": "http://ward"},
+        {"devices": [{"device_id": 7, "kind": "cgm", "key_hex": "00" * 16, "suite": "rot13"}]},
         {"gateway_id": 0},
         {"gateway_id": "3"},
         {"gateway_id": 2**32},
         {"devices": [{"device_id": 7, "kind": "cgm"}, {"device_id": 7, "kind": "cgm"}]},
         {"interval_s": 0},
         {"readings_per_frame": 5000},
-        {"max_batches": 0},
+        {"max_queue_mb": 0},
         {"surprise": 1},
     ],
 )

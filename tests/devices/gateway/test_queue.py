@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from devices.gateway import queue as queue_module
-from devices.gateway.queue import COUNTER_BLOCK, Batch, DiskQueue, QueueUnusable, read_depth
+from devices.gateway.queue import COUNTER_BLOCK, Batch, DiskQueue, QueueUnusable
+from devices.gateway.queue_file import read_depth
 from devices.protocol.frames import FrameKind
 
 
@@ -20,17 +21,13 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def queue(path: Path):
-    opened = DiskQueue(path, [7, 8], max_batches=10)
+    opened = DiskQueue(path, [7, 8])
     yield opened
     opened.close()
 
 
 def readings(*payloads: bytes, device: int = 7) -> list[Batch]:
     return [Batch(device, FrameKind.READINGS, payload) for payload in payloads]
-
-
-def waves(*payloads: bytes) -> list[Batch]:
-    return [Batch(7, FrameKind.WAVEFORM, payload) for payload in payloads]
 
 
 def payloads(queue: DiskQueue) -> list[bytes]:
@@ -102,25 +99,6 @@ def test_removed_batches_are_gone_and_others_stay(queue: DiskQueue) -> None:
     assert queue.depth().waiting == 2
 
 
-def test_full_queue_gives_up_waveforms_before_readings(queue: DiskQueue) -> None:
-    queue.append(readings(*[b"r%d" % i for i in range(8)]), {})
-    queue.append(waves(b"w0", b"w1"), {})
-    queue.append(readings(b"r8", b"r9", b"r10"), {})
-    assert payloads(queue) == [b"r%d" % i for i in range(1, 11)]
-    depth = queue.depth()
-    assert (depth.waiting, depth.dropped) == (10, 3)
-
-
-def test_bound_holds_after_a_restart(path: Path) -> None:
-    first = DiskQueue(path, [7], max_batches=10)
-    first.append(readings(*[b"x"] * 10), {})
-    first.close()
-    second = DiskQueue(path, [7], max_batches=10)
-    second.append(readings(b"new"), {})
-    assert second.depth().waiting == 10
-    second.close()
-
-
 def test_buried_batch_waits_among_the_dead_and_can_be_revived(queue: DiskQueue) -> None:
     queue.append(readings(b"a", b"b"), {})
     queue.bury(queue.after(0, 1)[0].id, "frame_forged", "wrong key")
@@ -169,11 +147,11 @@ def test_only_the_owner_can_read_the_queue(queue: DiskQueue, path: Path) -> None
 
 def test_depth_is_read_beside_the_running_gateway(queue: DiskQueue, path: Path) -> None:
     queue.append(readings(b"a"), {}, made=time.time() - 60)
-    depth = read_depth(path)
+    depth = read_depth(path, time.time(), queue.max_bytes)
     assert depth.waiting == 1
     assert 59 < depth.oldest_s < 70
 
 
 def test_depth_of_a_missing_queue_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(QueueUnusable):
-        read_depth(tmp_path / "none.sqlite3")
+        read_depth(tmp_path / "none.sqlite3", 0.0, 1 << 20)

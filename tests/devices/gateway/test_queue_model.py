@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from devices.gateway.queue import Batch, DiskQueue
 from devices.protocol.frames import FrameKind
 
-BOUND = 200  # out of reach: dropping has tests of its own
+BOUND = 200
 
 
 class QueueModel(RuleBasedStateMachine):
@@ -22,7 +22,7 @@ class QueueModel(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "queue.sqlite3"
-        self.queue = DiskQueue(self.path, [7], max_batches=BOUND)
+        self.queue = DiskQueue(self.path, [7])
         self.waiting: list[bytes] = []
         self.dead: list[bytes] = []
         self.seq = self.queue.next_seqs()[7]
@@ -72,7 +72,7 @@ class QueueModel(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.queue.close()
-        self.queue = DiskQueue(self.path, [7], max_batches=BOUND)
+        self.queue = DiskQueue(self.path, [7])
 
     @invariant()
     def agrees(self) -> None:

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.devices.gateway.conftest import DEVICE_KEYS, PUBLIC
-from tests.devices.gateway.server import Ward, until
+from tests.devices.gateway.server import Ward
 from tests.devices.gateway.test_agent import ack_all, running
+from tests.patience import until
 
 
 @pytest.fixture

@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from compliance.models import Event
 from devices.consumers import gateway_socket
 from devices.kinds.registry import by_key
-from devices.protocol.ascon import best_backend
-from devices.protocol.frames import FrameKind, Header, encode_readings, encode_waveform, join_frames
+from devices.protocol.frames import FrameKind, Header, deflate, encode_readings, encode_waveform, join_frames
 from devices.protocol.hello import make_hello
-from devices.telemetry import Waveform
+from devices.protocol.suites import Suite, SuiteCiphers
+from tests.patience import PATIENCE_S
+
+CIPHERS = SuiteCiphers()
 
 
 @dataclass
@@ -27,6 +29,8 @@ class ToyDevice:
     id: int
     key: bytes
     epoch: int = 1
+    suite: Suite = Suite.ASCON_AEAD128
+    deflate: bool = False
     seq: int = 0
     counter: int = 0
 
@@ -37,11 +41,15 @@ class ToyDevice:
             self.id if device is None else device,
             epoch or self.epoch,
             self.counter if counter is None else counter,
+            self.suite,
+            self.deflate and kind is FrameKind.READINGS,
         )
 
     def seal(self, payload: bytes, header: Header | None = None, key: bytes | None = None) -> bytes:
         header = header or self.header()
-        return header.raw + best_backend().seal(key or self.key, header.nonce, header.raw, payload)
+        cipher = CIPHERS.of(header.suite)
+        payload = deflate(payload) if header.deflated else payload
+        return header.raw + cipher.seal(key or self.key, header.nonce, header.raw, payload)
 
     def frame(self, *readings: tuple[str | int, float, float], seq: int | None = None, **header) -> bytes:
         """Seal readings of (metric key or code, time, value)."""
@@ -53,8 +61,8 @@ class ToyDevice:
 
     def waveform(self, key: str, t0: float, samples, scale: float = 0.005) -> bytes:
         self.seq += 1
-        block = Waveform(self.id, by_key(key).code, self.seq, t0, 0.004, scale, samples)
-        return self.seal(encode_waveform(block), self.header(FrameKind.WAVEFORM))
+        payload = encode_waveform(self.seq, by_key(key).code, t0, 0.004, scale, samples)
+        return self.seal(payload, self.header(FrameKind.WAVEFORM))
 
 
 @dataclass
@@ -80,7 +88,7 @@ class ToyGateway:
         assert (await self.hear())["type"] == "welcome"
         return self
 
-    async def hear(self, timeout: float = 20) -> dict:
+    async def hear(self, timeout: float = PATIENCE_S) -> dict:
         return json.loads(await self.socket.receive_from(timeout=timeout))
 
     async def send(self, *frames: bytes) -> dict:
@@ -88,7 +96,7 @@ class ToyGateway:
         await self.socket.send_to(bytes_data=join_frames(frames))
         return await self.hear()
 
-    async def closed(self, timeout: float = 10) -> int:
+    async def closed(self, timeout: float = PATIENCE_S) -> int:
         """Wait until the server closes; return the code."""
         while True:
             output = await self.socket.receive_output(timeout)
@@ -96,7 +104,7 @@ class ToyGateway:
                 return output["code"]
 
 
-async def events(code: str, within_s: float = 6.0) -> list[Event]:
+async def events(code: str, within_s: float = PATIENCE_S) -> list[Event]:
     """Wait for events with this code: they are written once a second."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

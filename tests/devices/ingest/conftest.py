@@ -50,6 +50,7 @@ def monitor(make_device):
 def _ingest_ends(monkeypatch):
     from devices.services import ingest
 
+    monkeypatch.setattr(ingest, "REGISTRY_S", 0.1)
     monkeypatch.setattr(ingest, "TICK_S", 0.1)  # the registry is read and events are written more often than in life
     yield
     ingest.stop_ingest()

@@ -14,6 +14,7 @@ from devices.services.telemetry import store
 from devices.signals import readings_accepted, readings_received
 from devices.telemetry import READING, ReadingBatch
 from tests.devices.ingest.cast import events
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -141,5 +142,5 @@ async def test_sockets_stop_reading_while_too_much_is_queued(gateway, monitor, t
     waiting = asyncio.create_task(writer.submit(next(iter(writer._links._open.values())), [frame], 1000))
     await asyncio.sleep(0)
     assert not waiting.done()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, PATIENCE_S)
     assert writer._queued_bytes == 0

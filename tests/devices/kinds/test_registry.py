@@ -27,6 +27,10 @@ STANDARD = {
     "insulin_rate": 8418288,
     "insulin_bolus": 8418344,
     "insulin_reservoir": 8418388,
+    "fvc": 188928,
+    "fev1": 152586,
+    "fev1_fvc": 188948,
+    "pef": 152584,
     "battery": 67996,
 }
 
@@ -38,6 +42,7 @@ def test_every_folder_is_a_kind_of_its_own_name() -> None:
         "cgm",
         "vital_signs_monitor",
         "smart_pillbox",
+        "spirometer",
         "mr_scanner",
     }
     assert all(name == kind.name for name, kind in KINDS.items())
@@ -104,3 +109,12 @@ def test_kind_measures_only_what_its_table_says() -> None:
 
 def test_units_read_like_a_bedside_display() -> None:
     assert (by_key("bp_mean").unit_label, by_key("glucose").unit_label) == ("mmHg", "mg/dL")
+
+
+def test_services_carry_what_the_kind_measures_and_carry_it_once():
+    for kind in KINDS.values():
+        carried = [key for service in kind.services for key in service.carries]
+        assert len(set(carried)) == len(carried), kind.name
+        assert not kind.services or set(carried) == {m.key for m in kind.measurements}, kind.name
+        missed = {key for service in kind.services for key in service.missed}
+        assert missed <= set(carried), kind.name

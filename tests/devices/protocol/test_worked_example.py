@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from devices import errors
 from devices.kinds.registry import by_key
 from devices.protocol.ascon import backend
-from devices.protocol.frames import FrameKind, Header, decode_readings, encode_readings, join_frames
+from devices.protocol.decoding import decode_readings
+from devices.protocol.frames import HEARD_VERSION, FrameKind, Header, encode_readings, join_frames
+from devices.protocol.heard import Run, encode_heard, split_heard
 from devices.protocol.hello import make_hello
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "wire-protocol.md").read_text()
@@ -22,6 +24,10 @@ def example() -> str:
     payload = encode_readings(1000, [by_key("heart_rate").code], [1767225600.25], [72.0])
     sealed = backend("python").seal(KEY, header.nonce, header.raw, payload)
     assert decode_readings(7, payload)["value"] == [72.0]
+    said = header._replace(counter=43, version=HEARD_VERSION)
+    with_times = encode_heard([Run(1, 1767225600.5)]) + payload
+    assert split_heard(with_times) == ([Run(1, 1767225600.5)], payload)
+    sealed_with_times = backend("python").seal(KEY, said.nonce, said.raw, with_times)
     gateway_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     hello = make_hello(
         {"type": "challenge", "nonce": "00" * 32, "server_time": 0.0}, gateway_id=3, software="x", key=gateway_key
@@ -34,6 +40,9 @@ def example() -> str:
         "ciphertext": sealed[:-16].hex(),
         "tag": sealed[-16:].hex(),
         "message": join_frames([header.raw + sealed]).hex(),
+        "version 2, header": said.raw.hex(),
+        "version 2, payload": with_times.hex(),
+        "version 2, sealed": sealed_with_times.hex(),
         "gateway key": bytes(range(32)).hex(),
         "challenge": "00" * 32,
         "signature of gateway 3": hello["signature"],

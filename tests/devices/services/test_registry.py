@@ -7,7 +7,10 @@ import pytest
 from compliance.errors import SecretUnreadable
 from compliance.models import Event
 from devices.models import Device, DeviceState, Gateway
+from devices.protocol.suites import Suite
+from devices.selectors.keys import key_of_epoch
 from devices.services.registry import (
+    CipherRefused,
     RegistrationRefused,
     assign_device,
     device_key,
@@ -83,6 +86,26 @@ def test_renewed_key_opens_the_next_epoch(device, django_capture_on_commit_callb
     assert announced == [device.pk]
 
 
+def test_another_cipher_begins_with_another_key_and_the_old_one_is_kept_with_its_own(device) -> None:
+    old = device_key(device)
+    renew_device_key(device=device, suite=Suite.AES_128_GCM)
+    assert (device.epoch, device.suite) == (2, Suite.AES_128_GCM)
+    assert key_of_epoch(device, 1) == (old, Suite.ASCON_AEAD128)
+    assert key_of_epoch(device, 2) == (device_key(device), Suite.AES_128_GCM)
+    assert "device_cipher_chosen" in codes()
+
+
+def test_a_cipher_for_measurement_is_refused_unless_the_house_allows_it(device, gateway, settings) -> None:
+    with pytest.raises(CipherRefused):
+        renew_device_key(device=device, suite=Suite.PHOTON_BEETLE)
+    with pytest.raises(CipherRefused):
+        register_device(serial="S-3", kind="cgm", label="x", gateway=gateway, patient=None, suite=Suite.PHOTON_BEETLE)
+    assert (device.epoch, Device.objects.count()) == (1, 1)
+    settings.MEASUREMENT_CIPHERS = True
+    renew_device_key(device=device, suite=Suite.PHOTON_BEETLE)
+    assert device.suite == Suite.PHOTON_BEETLE
+
+
 def test_quarantine_is_kept_and_announced_after_the_commit(
     device, make_user, django_capture_on_commit_callbacks, announced
 ) -> None:
@@ -118,3 +141,8 @@ def test_taking_a_device_off_leaves_it_free(device) -> None:
     assign_device(device=device, patient=None)
     assert Device.objects.get().patient is None
     assert codes()[-1] == "device_unassigned"
+
+
+def test_new_device_was_changed_exactly_when_it_was_registered(device) -> None:
+    device.refresh_from_db()
+    assert device.changed_at == device.created_at

@@ -10,11 +10,15 @@ import pytest
 
 from devices.telemetry import open_store
 
-POSTGRES_URL = next(
-    (url for name in ("TELEMETRY_URL", "DATABASE_URL") if (url := os.environ.get(name, "")).startswith("postgres")), ""
-)
+
+def postgres_url() -> str:
+    """Return the address of the telemetry in PostgreSQL; empty where there is none."""
+    named = (os.environ.get(name, "") for name in ("TELEMETRY_URL", "DATABASE_URL"))
+    return next((url for url in named if url.startswith("postgres")), "")
+
+
 # Telemetry lives inside the test database, which pytest-django makes for tests that are marked.
-ENGINES = ["sqlite", *([pytest.param("postgres", marks=pytest.mark.django_db)] if POSTGRES_URL else [])]
+ENGINES = ["sqlite", *([pytest.param("postgres", marks=pytest.mark.django_db)] if postgres_url() else [])]
 
 
 @pytest.fixture(params=ENGINES)
@@ -25,11 +29,12 @@ def store_url(request, tmp_path):
         return
     import psycopg
 
+    url = postgres_url()  # asked for here: this file may be read before the test database has its name
     schema = f"telemetry_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as db:
+    with psycopg.connect(url, autocommit=True) as db:
         db.execute(f"create schema {schema}")
-        mark = "&" if "?" in POSTGRES_URL else "?"
-        yield f"{POSTGRES_URL}{mark}options={quote(f'-csearch_path={schema}')}"
+        mark = "&" if "?" in url else "?"
+        yield f"{url}{mark}options={quote(f'-csearch_path={schema}')}"
         db.execute(f"drop schema {schema} cascade")
 
 

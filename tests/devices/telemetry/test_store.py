@@ -210,3 +210,12 @@ def test_the_process_has_one_store_until_it_is_closed():
     assert close_store()
     assert not close_store()
     assert store() is not first
+
+
+def test_buckets_are_those_in_which_a_device_has_readings(store):
+    store.write(batch((7, GLUCOSE, 1, T0, 1.0), (7, GLUCOSE, 2, T0 + 5 * BUCKET_S, 1.0), (8, GLUCOSE, 1, T0, 1.0)))
+    first = int(T0) // BUCKET_S
+    assert store.buckets([7], 0, 2**40, 10) == [first + 5, first]
+    assert store.buckets([7], 0, 2**40, 1) == [first + 5]
+    assert store.buckets([7, 8], 0, first + 4, 10, newest_first=False) == [first]
+    assert store.buckets([9], 0, 2**40, 10) == []

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devices.transport.address import BrokerAddress, parse_address
 from devices.transport.broker import Broker, connect_broker
+from tests.patience import PATIENCE_S
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
 
@@ -61,14 +62,20 @@ def monitor(gateway, patient):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-async def bridge(transactional_db, address: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:  # type: ignore[no-untyped-def]
-    """The bridge at work in this process."""
+async def bridge(monitor, address: BrokerAddress, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:  # type: ignore[no-untyped-def]
+    """The bridge at work in this process; begun when the registry holds the device, which it reads now and then."""
     from devices.services import ingest, mqtt_serving
 
     monkeypatch.setattr(ingest, "TICK_S", 0.1)
     stop = asyncio.Event()
-    serving = asyncio.create_task(mqtt_serving.serve(address, stop))
+    async with connect_broker(
+        address, identifier=uuid.uuid4().hex, tls=None, most_message_bytes=1 << 20, most_waiting_bytes=1 << 24
+    ) as listener:
+        await listener.subscribe(address.of_bridge("+"))
+        serving = asyncio.create_task(mqtt_serving.serve(address, stop))
+        async with asyncio.timeout(PATIENCE_S):
+            await listener.receive()  # it says that it is there
     yield
     stop.set()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         await serving

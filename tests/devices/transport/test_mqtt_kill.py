@@ -15,15 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from devices.gateway.queue import read_depth
+from devices.gateway.queue_file import read_depth
 from devices.telemetry import open_store
 from tests.devices.transport.conftest import MOSQUITTO
+from tests.forks import Forks
+from tests.patience import PATIENCE_S
 from tests.system.conftest import ROOT, eventually, free_port, isolated_environment
 from tests.system.kill_helper import PUMP_ALARM, RATE
 
 pytestmark = [pytest.mark.mqtt, pytest.mark.process, pytest.mark.timeout(240)]
 # After how many readings of the first pump what is killed; each comes back at once.
-KILLS = [(150, "bridge"), (300, "broker"), (450, "gateway"), (600, "bridge"), (650, "broker"), (800, "bridge")]
+# One bridge is killed for good: the other has to take its gateway over.
+KILLS = [(150, "bridge"), (300, "broker"), (450, "gateway"), (600, "bridge 2"), (650, "broker"), (800, "bridge")]
 AT_LEAST = 1000
 
 
@@ -38,6 +41,7 @@ class Processes:
         self.commands = {
             "broker": [MOSQUITTO, "-p", str(self.port)],
             "bridge": [sys.executable, "manage.py", "serve_mqtt"],
+            "bridge 2": [sys.executable, "manage.py", "serve_mqtt"],
             "gateway": [sys.executable, "-m", "devices.gateway", "--config", str(folder / "gateway.json")],
         }
 
@@ -53,8 +57,8 @@ class Processes:
 
     def prepare(self) -> list[int]:
         """Register pumps and a gateway; return the pumps' ids."""
-        command = [sys.executable, "-m", "tests.system.kill_helper", "prepare", str(self.folder), self.url]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
+        with Forks("tests.system.kill_helper", self.environment, self.folder / "prepare.log") as house:
+            house.do("prepare", str(self.folder), self.url)
         return [device["device_id"] for device in self.configure("tests.system.kill_helper:build")["devices"]]
 
     def configure(self, entry: str) -> dict[str, list[dict[str, int]]]:
@@ -95,23 +99,25 @@ def test_killing_bridge_broker_and_gateway_loses_nothing(processes: Processes) -
     processes.start("broker")
     eventually(processes.listens, 10, "the broker listens")
     processes.start("bridge")
+    processes.start("bridge 2")
     processes.start("gateway")
     for readings, name in KILLS:
         eventually(lambda least=readings: len(processes.seqs(pumps[0])) >= least, 60, f"{readings} readings")
         processes.kill(name)
-        processes.start(name)
+        if name != "bridge 2":
+            processes.start(name)
     eventually(lambda: len(processes.seqs(pumps[0])) >= AT_LEAST, 60, f"{AT_LEAST} readings")
     processes.kill("gateway")  # nothing new is made; what waits has to arrive all the same
     processes.configure("tests.devices.gateway.plants:build_silent")
     processes.start("gateway")
     queue = processes.folder / "queue.sqlite3"
-    eventually(lambda: read_depth(queue).waiting == 0, 60, "the gateway's queue is empty")
-    assert read_depth(queue).dead == 0, processes.logs()
+    eventually(lambda: read_depth(queue, time.time(), 1 << 30).waiting == 0, 60, "the gateway's queue is empty")
+    assert read_depth(queue, time.time(), 1 << 30).dead == 0, processes.logs()
     with closing(sqlite3.connect(queue)) as database:
         next_seqs = dict(database.execute("select id, next_seq from device"))
     for pump in pumps:
         seqs = processes.seqs(pump)
         assert seqs == list(range(seqs[0], next_seqs[pump]))
     processes.running["bridge"].send_signal(signal.SIGTERM)
-    assert processes.running["bridge"].wait(15) == 0, "the bridge ends cleanly when told to"
+    assert processes.running["bridge"].wait(PATIENCE_S) == 0, "the bridge ends cleanly when told to"
     assert "Traceback" not in (processes.folder / "bridge.log").read_text()

@@ -9,10 +9,11 @@ import pytest
 
 from devices.protocol.proof import prove_ack
 from devices.transport.address import parse_address
-from devices.transport.broker import Inbox, Received
+from devices.transport.broker import BrokerLost, Inbox, Received
 from devices.transport.mqtt import MqttLine
 
 KEYS = {7: b"7" * 16}
+BRIDGE = "0123abcd"
 OLD, NEW = b"o" * 32, b"n" * 32
 
 
@@ -33,7 +34,7 @@ class ScriptedBroker:
 
 def said(message: object, session: bytes, proof: str = "") -> Received:
     payload = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return Received("medtwin/1/3/answers", payload, session, proof)
+    return Received("medtwin/1/3/answers", payload, session, proof, BRIDGE if message == CHALLENGE else "")
 
 
 def line(*messages: Received) -> MqttLine:
@@ -84,9 +85,32 @@ async def test_text_is_a_hello_and_bytes_are_frames_of_the_session() -> None:
     await on.send('{"type": "hello"}')
     await on.send(b"frames")
     assert on._broker.published == [
-        ("medtwin/1/3/hello", b'{"type": "hello"}', {"session": NEW}),
-        ("medtwin/1/3/frames", b"frames", {"session": NEW}),
+        (f"medtwin/1/3/hello/{BRIDGE}", b'{"type": "hello"}', {"session": NEW}),
+        (f"medtwin/1/3/frames/{BRIDGE}", b"frames", {"session": NEW}),
     ]
+
+
+@pytest.mark.parametrize("bridge", ["", "+", "0123abcd/x", "#", "0123ABCD", "0123abcd\0"])
+async def test_bridge_of_a_name_that_is_none_is_not_heard(bridge: str) -> None:
+    challenge = said(CHALLENGE, NEW)._replace(bridge=bridge)
+    assert await heard(line(challenge, said({"type": "welcome"}, NEW))) == []
+
+
+async def test_end_of_our_bridge_ends_the_line_and_that_of_another_does_not() -> None:
+    gone = json.dumps({"type": "bridge", "online": False}).encode()
+    of_another = Received("medtwin/1/bridges/ffffffff", gone, b"", "")
+    of_ours = Received(f"medtwin/1/bridges/{BRIDGE}", gone, b"", "")
+    on = line(said(CHALLENGE, NEW), of_another, said({"type": "welcome"}, NEW), of_ours, said({"type": "ack"}, NEW))
+    assert [json.loads(await on.recv())["type"] for _ in range(2)] == ["challenge", "welcome"]
+    with pytest.raises(BrokerLost, match="bridge"):
+        await on.recv()
+
+
+async def test_bridge_that_comes_hears_of_a_gateway_that_nobody_answered() -> None:
+    here = json.dumps({"type": "bridge", "online": True}).encode()
+    on = line(Received("medtwin/1/bridges/ffffffff", here, b"", ""))
+    await heard(on)
+    assert [topic for topic, _, _ in on._broker.published] == ["medtwin/1/3/presence"]
 
 
 def test_inbox_is_bounded_in_bytes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import subprocess
 import uuid
@@ -79,3 +80,4 @@ async def test_unknown_certificate_and_wrong_password_are_refused(port: int, wri
         with pytest.raises(BrokerLost, match=r"(?i)not authori[sz]ed|bad user"):
             address = parse_address(f"mqtts://{account}127.0.0.1:{port}")
             await _connect(address, write_config(server=url, ca_file="ca.pem"))
+    gc.collect()  # here, where it is expected

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from devices.gateway.turn import LineTurn
 from imaging.agent import Identity, Spool, StudyNote, deliver, read_note
-from imaging.agent.__main__ import SEALED, seal_new, upload_waiting
+from imaging.agent.__main__ import SEALED, seal_new, upload_waiting, urgent_waits
 from imaging.agent.config import AgentConfig, read_config, read_identity
 from imaging.agent.source import content_of
 from imaging.agent.spool import Spooled
@@ -153,6 +154,39 @@ def test_final_refusal_sets_the_study_aside_with_its_reason(spool, me, kspace_fo
     aside = next((tmp_path / "spool").iterdir())
     assert aside.name.startswith("refused-")
     assert (aside / "reason.txt").read_text().startswith("study_patient_wrong")
+    assert list(spool.waiting()) == []
+
+
+def test_urgent_study_is_delivered_before_an_older_routine_one(spool, me, kspace_folder) -> None:
+    routine = spool.seal(kspace_folder, StudyNote(), me)
+    urgent = spool.seal(kspace_folder, StudyNote(urgency="stat"), me)
+    assert [one.study for one in spool.waiting()] == [urgent.study, routine.study]
+
+
+def test_routine_pieces_wait_for_the_line_and_urgent_ones_hold_it(spool, me, kspace_folder, tmp_path) -> None:
+    turn, seen = LineTurn(tmp_path / "turn"), []
+    looking = LineTurn(tmp_path / "turn")
+
+    class Watching(FakeServer):
+        def put(self, study: UUID, index: int, piece: bytes) -> None:
+            seen.append(looking.wait_for_quiet(at_most_s=0.0))
+            super().put(study, index, piece)
+
+    deliver(spool.seal(kspace_folder, StudyNote(), me), Watching(), turn)
+    deliver(spool.seal(kspace_folder, StudyNote(urgency="urgent"), me), Watching(), turn)
+    assert seen == [True, False]
+
+
+def test_routine_study_gives_way_to_an_urgent_one_and_is_finished_later(config, spool, me, kspace_folder) -> None:
+    spool.seal(kspace_folder, StudyNote(), me)
+    urgent = config.inbox / "urgent"
+    urgent.mkdir()
+    (urgent / "study.json").write_text('{"urgency": "stat"}')
+    later, server = time.time() + 60, FakeServer()
+    assert not upload_waiting(spool, server, overtaken=lambda: urgent_waits(config, later))
+    assert not server.kept
+    (urgent / SEALED).write_text("sealed")
+    assert upload_waiting(spool, server, overtaken=lambda: urgent_waits(config, later))
     assert list(spool.waiting()) == []
 
 

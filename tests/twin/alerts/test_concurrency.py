@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from tests.patience import PATIENCE_S
 from twin.alerts.priority import Priority
 from twin.models import Alert, AlertStep
 from twin.services.alerts import Condition, Key, raise_alerts
@@ -30,7 +31,7 @@ def test_writers_at_once_store_one_alert(cast, patient, cgm, with_device):
 
     def write():
         try:
-            together.wait(10)
+            together.wait(PATIENCE_S)
             raise_alerts(conditions=[condition])
         except Exception as error:
             failures.append(error)
@@ -41,7 +42,7 @@ def test_writers_at_once_store_one_alert(cast, patient, cgm, with_device):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert failures == []
     assert Alert.objects.count() == 1
     assert AlertStep.objects.filter(kind="raised").count() == 4

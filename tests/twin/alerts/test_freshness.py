@@ -11,6 +11,9 @@ from django.utils import timezone
 from compliance.adherence.measures import DoseState
 from compliance.models import Event, Medication, Regimen, ScheduledDose
 from compliance.signals import dose_missed, intake_recorded, intake_withdrawn
+from devices.models import Gateway, GatewayState
+from devices.services.paths import add_path, end_path
+from devices.services.registry import register_gateway
 from devices.services.telemetry import store
 from twin.alerts.limits import LimitKey, Setting, Side
 from twin.alerts.priority import Priority
@@ -48,6 +51,16 @@ def test_gateway_without_a_sign_of_life_is_one_alert_for_the_patient(make_device
     store().write(batch_of(*[(device, "heart_rate", now - 600, 70.0) for device in devices]))
     watch_freshness(now=now, running_s=GRACE_S)
     assert states() == {f"gateway_lost:{gateway.pk}": "open"}
+
+
+def test_device_that_another_gateway_still_hears_is_missed_when_it_falls_silent(make_device, gateway, ward, batch_of):
+    device, now = make_device("vital_signs_monitor"), time.time()
+    add_path(device=device, gateway=register_gateway(name="the other", ward=ward))
+    Gateway.objects.filter(pk=gateway.pk).update(state=GatewayState.QUARANTINED)
+    store().write(batch_of((device, "heart_rate", now - 600, 70.0)))
+    assert watch_freshness(now=now, running_s=GRACE_S) == 1
+    end_path(path=device.paths.get())
+    assert watch_freshness(now=now, running_s=GRACE_S) == 0, "nobody may speak for it: that is on the device's page"
 
 
 def test_house_that_was_just_switched_on_misses_nobody_yet(make_device, batch_of):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from compliance.models import Event
+from devices.services.telemetry import store
+from twin.alerts.limits import LimitKey, Setting, Side
+from twin.alerts.priority import Priority
 from twin.models import Alert, AlertStep
 from twin.services import alert_actions
+from twin.services.alert_watch import AlertWatch
+from twin.services.limits import set_limits
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +34,22 @@ def test_calm_values_touch_no_database(cgm, watch, batch_of, django_assert_num_q
     watch.receive(batch_of((cgm, "glucose", now, 110.0)))
     with django_assert_num_queries(0):
         watch.receive(batch_of((cgm, "glucose", now + 1, 111.0)))
+
+
+def test_new_limit_is_held_against_the_newest_value_at_once(cast, patient, cgm, make_device, watch, batch_of):
+    now = time.time()
+    monitor = make_device("vital_signs_monitor", serial="S-2")
+    group = batch_of((cgm, "glucose", now, 110.0), (monitor, "heart_rate", now, 70.0))
+    watch.receive(group)
+    store().write(group, [])
+    set_limits(
+        patient=patient,
+        user=cast["physician"],
+        settings={(key := LimitKey("glucose", Side.LOW, Priority.MEDIUM)): Setting(key, 120.0, 0.0)},
+    )
+    watch.reload()
+    watch.receive(batch_of((monitor, "heart_rate", now + 1, 71.0)))  # the sensor itself speaks again in five minutes
+    assert Alert.objects.get().message == "Glucose 110 mg/dL, below 120"
 
 
 def test_return_past_the_hysteresis_resolves(cgm, watch, batch_of):
@@ -129,6 +151,28 @@ def test_alert_survives_a_restart_and_is_ended_by_the_next_process(cgm, watch, b
     assert Alert.objects.get().state == "resolved"
 
 
+def test_processes_that_hear_one_device_end_and_raise_alerts_after_each_other(cgm, batch_of):
+    here, there = AlertWatch(), AlertWatch()
+    now = time.time()
+    steps = [(here, 100.0, []), (there, 101.0, [])]  # both know the device
+    steps += [(here, 50.0, ["open"]), (there, 120.0, ["resolved"]), (here, 52.0, ["resolved", "open"])]
+    steps += [(there, 121.0, ["resolved", "resolved"])]
+    for step, (watch, value, states) in enumerate(steps):
+        group = batch_of((cgm, "glucose", now + 4 * step, value))
+        watch.receive(replace(group, shared=frozenset({cgm.pk})))
+        store().write(group, [])
+        assert list(Alert.objects.order_by("event_time").values_list("state", flat=True)) == states
+
+
+def test_what_another_process_knew_already_is_history(cgm, watch, batch_of):
+    now = time.time()
+    watch.receive(batch_of((cgm, "glucose", now - 1200, 100.0)))
+    store().write(batch_of((cgm, "glucose", now, 100.0)), [])  # by another process
+    late = batch_of((cgm, "glucose", now - 300, 50.0), received_at=now + 1)
+    watch.receive(replace(late, shared=frozenset({cgm.pk})))
+    assert not Alert.objects.exists()
+
+
 def test_pump_alarm_values_are_rules_of_their_own(make_device, watch, batch_of):
     pump, now = make_device("insulin_pump"), time.time()
     watch.receive(batch_of((pump, "pump_alarm", now, 1.0)))
@@ -147,7 +191,7 @@ def test_queries_do_not_grow_with_the_number_of_alerts(
     devices = [make_device(serial=f"S-{i}") for i in range(30)]
     now = time.time()
     watch.receive(batch_of(*[(device, "glucose", now, 100.0) for device in devices]))
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(24):
         watch.receive(batch_of(*[(device, "glucose", now + 300, 50.0) for device in devices]))
     assert Alert.objects.count() == 30
 

@@ -43,11 +43,17 @@ def test_a_page_without_data_says_so(cast, on_behalf_of, page):
 
 def test_the_energy_page_shows_the_sums(cast, on_behalf_of, device):
     on_behalf_of(cast["nurse"])
-    _, tiles, over_time, _seal, per_message, per_patient, _devices = energy.fill("?period=30d", None)
+    _, tiles, over_time, _seal, per_message, per_patient, by_line, ways, _ = energy.fill("?period=30d", None)
     assert tiles[0].children[1].children[0] == "4"
     assert sum(sum(bar.y) for bar in over_time.data) == pytest.approx(4.0)
     assert list(per_message.data[0].x) == pytest.approx([200.0, 200.0])
     assert list(per_patient.data[0].customdata) == ["Ada Byron"]
+    joules = dict(zip(by_line.data[0].customdata, by_line.data[0].x, strict=True))
+    assert len(joules) == 12
+    for line in ("WebSocket", "MQTT 5", "CoAP"):
+        assert joules[f"{line}, unprotected"] < joules[f"{line}, Ascon-AEAD128"]
+    assert "Measured: what each line writes" in str(ways)
+    assert str(ways).count("hop=uplink") == 12  # each day's joules open the frames that were counted for them
 
 
 def test_the_security_page_shows_the_events(cast, on_behalf_of, device):
@@ -120,7 +126,7 @@ def test_the_filters_of_a_callback_come_from_the_url(cast, on_behalf_of, monkeyp
 def _nothing():
     from twin.selectors.energy import EnergySummary, Sums
 
-    return EnergySummary(Sums(), Sums(), {}, {}, [])
+    return EnergySummary(Sums(), Sums(), {}, {}, {}, [])
 
 
 def test_a_dash_application_is_not_called_by_templates():

@@ -13,10 +13,13 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 
-from compliance.models import CareRelationship
+from compliance.models import CareRelationship, Event
+from compliance.services.sessions import KEY, begin_session, end_other_sessions
 from devices.kinds.registry import by_key
 from devices.services.telemetry import store
 from devices.telemetry import READING, ReadingBatch
+from tests.patience import PATIENCE_S
+from twin import consumers
 from twin.services.live import hub, publish_batch, publish_notice
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,30 +39,38 @@ def signed_in(user) -> SessionStore:
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session[KEY] = str(begin_session(user, "test").pk)
     session.save()
     return session
 
 
-async def open_socket(path: str, user=None) -> WebsocketCommunicator:
+async def open_socket(path: str, user=None, session: SessionStore | None = None) -> WebsocketCommunicator:
     from twin.asgi import application
 
     headers = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
     if user is not None:
         session = await signed_in(user)
+    if session is not None:
         headers.append((b"cookie", f"sessionid={session.session_key}".encode()))
     socket = WebsocketCommunicator(application, path, headers=headers)
     assert (await socket.connect())[0]
     return socket
 
 
-async def hear(socket: WebsocketCommunicator, kind: str, timeout: float = 5) -> dict:
+@pytest.fixture
+def asked_often(monkeypatch):
+    """What nobody announces is found when a page asks the policy again: every few seconds in life, sooner here."""
+    monkeypatch.setattr(consumers, "RIGHTS_IDLE_S", 0.3)
+
+
+async def hear(socket: WebsocketCommunicator, kind: str, timeout: float = PATIENCE_S) -> dict:
     while True:
         message = json.loads(await socket.receive_from(timeout))
         if message["type"] == kind:
             return message
 
 
-async def closed(socket: WebsocketCommunicator, timeout: float = 10) -> int:
+async def closed(socket: WebsocketCommunicator, timeout: float = PATIENCE_S) -> int:
     while True:
         event = await socket.receive_output(timeout)
         if event["type"] == "websocket.close":
@@ -84,6 +95,16 @@ async def test_a_patient_of_another_ward_is_refused(cast, foreign_patient):
     assert await closed(socket) == 4403
 
 
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_message_that_is_too_long_ends_the_socket_and_is_kept_as_an_event(valkey, place, cast, patient):
+    socket = await open_socket(place.format(patient=patient.pk), cast["nurse"])
+    await hear(socket, "hello")
+    await socket.send_to(text_data=" " * (64 * 1024 + 1))
+    assert await closed(socket) == 4413
+    noted = await Event.objects.select_related("user").aget(code="message_too_long")
+    assert (noted.category, noted.user) == ("security", cast["nurse"])
+
+
 async def test_a_foreign_origin_is_refused(cast):
     from twin.asgi import application
 
@@ -97,7 +118,7 @@ async def test_a_foreign_origin_is_refused(cast):
 async def test_every_role_sees_its_patients_live(valkey, place, role, cast, patient, device, foreign_device):
     socket = await open_socket(place.format(patient=patient.pk), cast[role])
     assert abs((await hear(socket, "hello"))["server_time"] - time.time()) < 5
-    await hub().subscribed.wait()
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
     for committed in (batch(foreign_device, 1), batch(device, 1)):
         await asyncio.to_thread(store().write, committed)
         publish_batch(committed)
@@ -122,7 +143,7 @@ async def test_a_page_that_comes_back_misses_nothing(valkey, cast, patient, devi
 async def test_a_notice_reaches_the_page(valkey, cast, patient):
     socket = await open_socket(f"/ws/patient/{patient.pk}/", cast["nurse"])
     await hear(socket, "hello")
-    await hub().subscribed.wait()
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
     await asyncio.to_thread(publish_notice, patient.pk, "images")
     assert (await hear(socket, "notice"))["panel"] == "images"
     await socket.disconnect()
@@ -131,7 +152,7 @@ async def test_a_notice_reaches_the_page(valkey, cast, patient):
 async def test_a_care_relationship_that_ends_ends_the_view(valkey, cast, patient, device):
     socket = await open_socket(f"/ws/patient/{patient.pk}/", cast["nurse"])
     await hear(socket, "hello")
-    await hub().subscribed.wait()
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
     await database_sync_to_async(CareRelationship.objects.filter(user=cast["nurse"]).delete)()
     for seq in range(1, 60):
         publish_batch(batch(device, seq))
@@ -139,7 +160,7 @@ async def test_a_care_relationship_that_ends_ends_the_view(valkey, cast, patient
     assert await closed(socket) == 4403
 
 
-async def test_signing_out_ends_the_view(valkey, cast, patient, device):
+async def test_signing_out_ends_the_view(asked_often, valkey, cast, patient, device):
     socket = await open_socket("/ws/ward/", cast["nurse"])
     await hear(socket, "hello")
     from django.contrib.sessions.models import Session
@@ -155,7 +176,7 @@ async def test_an_alert_that_is_told_and_shown_is_noted(valkey, cast, patient, d
 
     socket = await open_socket(f"/ws/patient/{patient.pk}/", cast["nurse"])
     await hear(socket, "hello")
-    await hub().subscribed.wait()
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
     alert = await database_sync_to_async(make_alert)(patient, timezone.now())
     from twin.services.alerts import message_of
     from twin.services.live import publish_alert
@@ -165,12 +186,10 @@ async def test_an_alert_that_is_told_and_shown_is_noted(valkey, cast, patient, d
     await socket.send_to(text_data=json.dumps({"type": "shown", "alert": alert.pk}))
     await socket.send_to(text_data=json.dumps({"type": "shown", "alert": 999_999}))
     kinds: set[str] = set()
-    for _ in range(100):
-        kinds = set(await database_sync_to_async(lambda: list(AlertStep.objects.values_list("kind", flat=True)))())
-        if {StepKind.SENT, StepKind.SHOWN} <= kinds:
-            break
-        await asyncio.sleep(0.05)
-    assert {StepKind.SENT, StepKind.SHOWN} <= kinds
+    async with asyncio.timeout(PATIENCE_S):
+        while not {StepKind.SENT, StepKind.SHOWN} <= kinds:
+            await asyncio.sleep(0.05)
+            kinds = set(await database_sync_to_async(lambda: list(AlertStep.objects.values_list("kind", flat=True)))())
     assert isinstance(alert, Alert)
     await socket.disconnect()
 
@@ -184,7 +203,7 @@ def make_alert(patient, now):
     return Alert.objects.create(**values)
 
 
-async def test_an_expired_session_ends_the_view(valkey, cast, patient, device):
+async def test_an_expired_session_ends_the_view(asked_often, valkey, cast, patient, device):
     from django.contrib.sessions.models import Session
 
     socket = await open_socket("/ws/ward/", cast["nurse"])
@@ -193,7 +212,7 @@ async def test_an_expired_session_ends_the_view(valkey, cast, patient, device):
     assert await closed(socket) == 4403
 
 
-async def test_a_new_password_ends_the_view(valkey, cast, patient, device):
+async def test_a_new_password_ends_the_view(asked_often, valkey, cast, patient, device):
     socket = await open_socket("/ws/ward/", cast["nurse"])
     await hear(socket, "hello")
     cast["nurse"].set_password("another horse battery")
@@ -218,3 +237,29 @@ async def test_a_page_that_sends_no_json_is_put_out(valkey, cast, text):
     socket = await open_socket("/ws/ward/", cast["nurse"])
     await socket.send_to(text_data=text)
     assert await closed(socket) == 4400
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_signing_out_from_afar_closes_open_pages(valkey, place, cast, patient, device):
+    socket = await open_socket(place.format(patient=patient.pk), cast["nurse"])
+    await hear(socket, "hello")
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
+    await database_sync_to_async(end_other_sessions)(cast["nurse"], keep=None, why="test")
+    assert (await hear(socket, "revoked"))["reason"]
+    assert await closed(socket) == 4403
+
+
+async def test_pages_of_other_people_stay_open(valkey, cast, patient, device):
+    socket = await open_socket("/ws/ward/", cast["physician"])
+    await hear(socket, "hello")
+    await asyncio.wait_for(hub().subscribed.wait(), PATIENCE_S)
+    await database_sync_to_async(end_other_sessions)(cast["nurse"], keep=None, why="test")
+    assert await socket.receive_nothing(0.5)
+    await socket.disconnect()
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_staff_without_a_second_factor_hear_nothing(place, make_user, ward, patient):
+    newcomer = await database_sync_to_async(make_user)("nurse", ward=ward, second_factor=False)
+    socket = await open_socket(place.format(patient=patient.pk), newcomer)
+    assert await closed(socket) == 4403

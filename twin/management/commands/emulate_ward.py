@@ -25,6 +25,12 @@ class Command(BaseCommand):
         parser.add_argument("--gateways", type=int, default=None, help="default: one for every six patients")
         parser.add_argument("--server", default="ws://127.0.0.1:8000/ws/gateway/")
         parser.add_argument("--ward", default="Ward 4 East")
+        parser.add_argument(
+            "--bluetooth", type=int, default=0, help="patients whose devices speak over a virtual Bluetooth link"
+        )
+        parser.add_argument(
+            "--pages", type=int, default=None, help="port of the first gateway's own page; its rules then act, too"
+        )
         parser.add_argument("--no-script", action="store_true", help="nothing special happens to anybody")
         parser.add_argument("--prepare-only", action="store_true", help="register and write the files, start nothing")
 
@@ -35,6 +41,8 @@ class Command(BaseCommand):
         gateways: int | None,
         server: str,
         ward: str,
+        bluetooth: int,
+        pages: int | None,
         no_script: bool,
         prepare_only: bool,
         **_: object,
@@ -53,6 +61,8 @@ class Command(BaseCommand):
             folder=settings.HOME / "gateways",
             now=time.time(),
             scripted=not no_script,
+            over_bluetooth=bluetooth,
+            pages_from=pages,
         )
         self.stdout.write(f"{patients} emulated patients behind {len(prepared)} gateways.")
         if not prepare_only:

@@ -12,7 +12,10 @@ from django.utils import timezone
 
 from compliance.models import CareRelationship, Patient, User, Ward
 from compliance.policy import Role
+from compliance.selectors.identities import by_number
+from compliance.services.demo_factors import ensure_demo_factor
 from compliance.services.demo_regimens import ensure_demo_regimens
+from compliance.services.factors import OFFERED_ONLY
 from twin import env
 from twin.services.emulation import ensure_patients
 
@@ -23,6 +26,7 @@ SIGN_INS = [
     ("caregiver", Role.CAREGIVER, "caregiver: sees the one person linked to them"),
     ("administrator", Role.ADMINISTRATOR, "device administrator: gateways, devices, technical alerts"),
     ("trainer", Role.TRAINER, "trainer: forks a live twin, acknowledges nothing"),
+    ("patient", Role.PATIENT, "patient: the own record, who looked, consents"),
 ]
 NAMES = {
     "nurse": ("Nora", "Lindqvist"),
@@ -30,6 +34,7 @@ NAMES = {
     "caregiver": ("Carla", "Weber"),
     "administrator": ("Adam", "Novak"),
     "trainer": ("Tessa", "Moreau"),
+    "patient": ("", ""),  # called as the patient whose account it is
 }
 
 
@@ -55,9 +60,10 @@ class Command(BaseCommand):
         ward, _created = Ward.objects.get_or_create(name=WARD_NAME)
         people = {username: _person(username, role) for username, role, _what in SIGN_INS}
         ensure_patients(ward, patients)
-        beds = list(Patient.objects.filter(ward=ward).order_by("medical_record_number"))
+        beds = by_number(Patient.objects.filter(ward=ward))
         _relate(people["caregiver"], patient=beds[0])
-        for username in set(people) - {"caregiver"}:
+        _own(people["patient"], beds[0])
+        for username in set(people) - {"caregiver", "patient"}:
             _relate(people[username], ward=ward)
         for patient in beds[:4]:  # tonight's own patients of the nurse: the filter on the board
             _relate(people["nurse"], patient=patient)
@@ -72,7 +78,14 @@ def _person(username: str, role: Role) -> User:
     if created:
         user.set_password(demo_password())
         user.save(update_fields=["password"])
+    if role.value not in OFFERED_ONLY:
+        ensure_demo_factor(user)
     return user
+
+
+def _own(user: User, patient: Patient) -> None:
+    user.own_patient, user.first_name, user.last_name = patient, "", ""  # the record has the name, sealed
+    user.save(update_fields=["own_patient", "first_name", "last_name"])
 
 
 def _relate(user: User, *, ward: Ward | None = None, patient: Patient | None = None) -> None:

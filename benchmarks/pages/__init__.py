@@ -1,0 +1,1 @@
+"""How long every page takes in a full house."""

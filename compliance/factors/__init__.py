@@ -1,0 +1,1 @@
+"""Second factors as arithmetic: codes of the hour and codes for the day the phone is lost. Knows no framework."""

@@ -1,0 +1,1 @@
+"""What is shipped: its list, its licences, its known weaknesses."""

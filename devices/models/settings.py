@@ -1,0 +1,32 @@
+"""What is wished of devices: how their gateways shall tell of them. What they do stands in the facts that they tell."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from compliance.models import User
+from compliance.policy import Resource
+from devices.models.registry import Device
+
+
+class DesiredSettings(models.Model):
+    """The wish for one device. number: of its gateway's settings when it was made; the gateway tells it back."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, primary_key=True, related_name="desired")
+    number = models.PositiveBigIntegerField()
+    every_s = models.FloatField(default=0.0)  # at most one value of each measurement in this time, s; 0: all of them
+    deflate = models.BooleanField(default=False)
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        verbose_name_plural: ClassVar = "desired settings"
+
+    def __str__(self) -> str:
+        return f"settings of device {self.device_id}"
+
+    def policy_resource(self) -> Resource:
+        """Return what the policy judges."""
+        return self.device.policy_resource()

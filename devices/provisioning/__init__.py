@@ -1,0 +1,1 @@
+"""Names, serial numbers and files with which an administrator brings in gateways and devices."""

@@ -1,0 +1,92 @@
+"""Wish something of a device: written down here, brought to its gateway at once, and told back when it is followed."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from compliance.errors import DomainError
+from compliance.models import EventCategory, User
+from compliance.services.events import record_event
+from devices.models import DesiredSettings, Device, DeviceState, Gateway
+from devices.protocol.settings import MOST_EVERY_S, DeviceSettings
+from devices.signals import device_changed
+
+
+class SettingsRefused(DomainError):
+    """This cannot be wished of a device."""
+
+    code = "settings_refused"
+
+
+def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None = None) -> bool:
+    """Wish that the device is told of like this, and tell whether that is new.
+
+    Its gateway's connection is ended within a second, so that the next welcome brings the wish. Raises SettingsRefused
+    for a device that was retired, whose gateway was never paired, or for values out of bounds.
+    """
+    if not 0.0 <= wanted.every_s <= MOST_EVERY_S:
+        raise SettingsRefused(f"A value is sent at least every {MOST_EVERY_S:g} s.")
+    with transaction.atomic():
+        locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
+        gateway = Gateway.objects.select_for_update().get(pk=locked.gateway_id)
+        if locked.state == DeviceState.RETIRED:
+            raise SettingsRefused("A retired device is never used again.")
+        if gateway.root_sealed is None:
+            raise SettingsRefused("Its gateway was never paired, and takes nothing from here: pair it first.")
+        before = DesiredSettings.objects.filter(device=locked).first()
+        known = DeviceSettings(before.every_s, before.deflate) if before else None
+        if wanted == known:
+            return False
+        Gateway.objects.filter(pk=gateway.pk).update(settings_number=F("settings_number") + 1)
+        gateway.refresh_from_db(fields=["settings_number"])
+        DesiredSettings.objects.update_or_create(
+            device=locked,
+            defaults={
+                "number": gateway.settings_number,
+                "every_s": wanted.every_s,
+                "deflate": wanted.deflate,
+                "set_at": timezone.now(),
+                "set_by": by,
+            },
+        )
+        record_event(
+            category=EventCategory.OPERATION,
+            code="device_configured",
+            message="How a device is told of was changed.",
+            patient=locked.patient,
+            ward_id=gateway.ward_id,
+            user=by,
+            device_id=locked.pk,
+            gateway_id=gateway.pk,
+            detail={"number": gateway.settings_number, "before": _plain(known), "after": _plain(wanted)},
+        )
+        transaction.on_commit(lambda: device_changed.send(Device, device_id=locked.pk))
+    return True
+
+
+def rename_device(*, device: Device, label: str, by: User | None = None) -> bool:
+    """Call the device otherwise, and tell whether that is new. Names are not in the log: people write people's into."""
+    with transaction.atomic():
+        locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
+        if locked.label == label:
+            return False
+        locked.label = label
+        locked.save(update_fields=["label"])
+        record_event(
+            category=EventCategory.OPERATION,
+            code="device_renamed",
+            message="A device was given another name.",
+            patient=locked.patient,
+            ward_id=locked.gateway.ward_id,
+            user=by,
+            device_id=locked.pk,
+            gateway_id=locked.gateway_id,
+        )
+        transaction.on_commit(lambda: device_changed.send(Device, device_id=locked.pk))
+    return True
+
+
+def _plain(one: DeviceSettings | None) -> dict[str, object] | None:
+    return None if one is None else {"every_s": one.every_s, "deflate": one.deflate}

@@ -1,0 +1,1 @@
+"""What proves an image: plain functions over bytes and hashes."""

@@ -1,0 +1,1 @@
+"""One time axis for everything that happened around a patient or a device: plain data, no framework."""
