@@ -313,10 +313,16 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
 @pytest.fixture(scope="session", autouse=True)
 def _patient_with_brokers_and_threads() -> None:
     """Let a broker that answers late on a busy machine be heard: in life it is given up, and what was told is lost."""
-    from compliance.services import rates
+    from compliance.services import log_witnesses, rates, witness_calls
     from devices.services import ingest, sealing
+    from devices.transport import broker, dial
     from twin.services import live
+    from twin.upkeep import readiness
 
+    witness_calls.TIMEOUT_S = witness_calls.DEADLINE_S = PATIENCE_S
+    log_witnesses.cosign.__defaults__ = (PATIENCE_S,)
+    readiness.ANSWER_S = PATIENCE_S
+    dial.OPEN_WITHIN_S = broker.ANSWER_WITHIN_S = PATIENCE_S / 2
     rates.BROKER_TIMEOUT_S = live.BROKER_TIMEOUT_S = PATIENCE_S
     # A writer that is given up goes on beside the next test, with its store closed and its tables emptied.
     ingest.Ingest.stop.__defaults__ = sealing.Sealer.stop.__defaults__ = (PATIENCE_S,)

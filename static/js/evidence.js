@@ -42,7 +42,10 @@ document.addEventListener("keydown", (event) => {
   dialog.close();
 });
 dialog.addEventListener("close", () => {
-  if (asker?.isConnected) asker.focus({ preventScroll: true });
+  // The panel that held it may have been fetched anew meanwhile: its successor leads to the same evidence.
+  const href = asker?.getAttribute("href");
+  const now = asker?.isConnected || !href ? asker : document.querySelector(`${LINK}[href="${CSS.escape(href)}"]`);
+  if (now?.isConnected) now.focus({ preventScroll: true });
 });
 body.addEventListener("htmx:afterSwap", () => dialog.querySelector(TITLE)?.focus());
 for (const failure of ["htmx:responseError", "htmx:sendError"]) {

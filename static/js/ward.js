@@ -51,7 +51,9 @@ function adopt(element, html) {
 function focusIn(element) {
   const active = document.activeElement;
   if (!element.contains(active)) return null;
-  return active.matches("[data-acknowledge]") ? "[data-acknowledge]" : "[data-row-focus]";
+  if (active.matches("[data-acknowledge]")) return "[data-acknowledge]";
+  const tile = active.closest("[data-tile]");
+  return tile ? `[data-metric="${tile.dataset.metric}"] [data-evidence]` : "[data-row-focus]";
 }
 
 function restoreFocus(element, selector) {
@@ -86,7 +88,8 @@ function refresh(patient) {
 }
 
 async function fetchBoard() {
-  const focused = document.activeElement?.closest(ROW)?.dataset.patient;
+  const row = document.activeElement?.closest(ROW);
+  const [focused, place] = [row?.dataset.patient, row && focusIn(row)];
   try {
     board.innerHTML = await fragment("/ward/rows/");
     sparks.clear(); // a gap may lie in them
@@ -96,7 +99,7 @@ async function fetchBoard() {
   htmx.process(board);
   rows().forEach(dress);
   sift();
-  if (focused) rowOf(focused)?.querySelector("[data-row-focus]")?.focus({ preventScroll: true });
+  if (focused && rowOf(focused)) restoreFocus(rowOf(focused), place);
 }
 
 /** Take in patients who came into the reader's care and let those go who left it; rows that stay are not touched. */

@@ -130,6 +130,7 @@ def test_one_unfinished_job_per_kind(job) -> None:
 
 
 def test_progress_is_shown_and_holds_the_lease(job, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "SIGN_OF_LIFE_EVERY_S", 60.0)
     seen = []
 
     def work(lease) -> None:  # type: ignore[no-untyped-def]

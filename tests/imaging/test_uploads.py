@@ -92,8 +92,8 @@ def test_every_step_may_be_repeated(announce, ask, spooled) -> None:
     [
         {"key": Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)},
         {"gateway": 999},
-        {"now_s": time.time() - 3600},
-        {"now_s": time.time() + 3600},
+        {"now_s": time.time() - 86_400},
+        {"now_s": time.time() + 86_400},
         {"now_s": float("nan")},
         {"sign_as": "/imaging/uploads/other/"},
     ],

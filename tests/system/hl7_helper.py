@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.forks import serve
 
 PATIENTS, ROUNDS = 6, 10
-PAUSE_S = 0.05  # for each message
+PAUSE_S = 0.2  # for each message
 
 
 def _prepare(port: int, authority: str) -> None:

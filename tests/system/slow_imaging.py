@@ -12,7 +12,7 @@ from typing import Any
 
 from celery.signals import worker_init
 
-PAUSE_S = 0.1  # after each piece sent, and after each file kept
+PAUSE_S = 0.5  # after each piece sent, and after each file kept
 
 
 def _slowed(act: Callable[..., Any]) -> Callable[..., Any]:

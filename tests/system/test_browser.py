@@ -82,7 +82,7 @@ def test_the_board_comes_back_by_itself_after_the_web_server_was_killed(visit, r
     page.wait_for_function("() => document.documentElement.dataset.live === 'live'", timeout=LIVE_MS)
     page.evaluate("window.stayed = true")
     children = psutil.Process(running_ward.process.pid).children()
-    (web,) = [child for child in children if "daphne" in " ".join(child.cmdline())]
+    (web,) = [child for child in children if any("daphne" in word for word in words_of(child))]
     web.send_signal(signal.SIGKILL)
     page.wait_for_function("() => document.documentElement.dataset.live !== 'live'", timeout=LIVE_MS)
     page.wait_for_function("() => document.documentElement.dataset.live === 'live'", timeout=LIVE_MS)
@@ -90,6 +90,14 @@ def test_the_board_comes_back_by_itself_after_the_web_server_was_killed(visit, r
     eventually(lambda: page.locator("[data-shown]").all_inner_texts() != before, 60, "values flow again")
     assert page.evaluate("window.stayed")
     me.complaints.clear()  # the browser itself reports the lost connection
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Return a process's command line; none of one that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 SCHEMES = ("light", "dark")
@@ -146,8 +154,11 @@ def _check_fit(page: Any, name: str) -> None:
 def test_a_page_is_usable_with_the_keyboard_alone(visit, first_patient: str) -> None:
     me = visit("nurse")
     page = me.page
-    page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.closest('[data-row]') !== null")
+    eventually(
+        lambda: page.keyboard.press("j") or page.evaluate("document.activeElement.closest('[data-row]') !== null"),
+        60,
+        "a row has the focus",
+    )
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
     page.keyboard.press("Escape")
@@ -168,7 +179,7 @@ def test_ctrl_c_stops_every_process_of_the_ward(tmp_path: Path) -> None:
         launcher = psutil.Process(demo.pid)
 
         def gateway_runs() -> bool:
-            return any("devices.gateway" in child.cmdline() for child in launcher.children(recursive=True))
+            return any("devices.gateway" in words_of(child) for child in launcher.children(recursive=True))
 
         eventually(gateway_runs, 60, "a gateway process runs")
         started = launcher.children(recursive=True)

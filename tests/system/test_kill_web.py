@@ -23,7 +23,7 @@ from tests.system.conftest import ROOT, eventually, free_port, isolated_environm
 from tests.system.kill_helper import ALARMS, PUMP_ALARM, RATE, STEP_S, alarm_at
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
-RUN_S = 16.0  # over which the alarms are spread
+RUN_S = 32.0  # over which the alarms are spread
 KILLS = ["web", "gateway", "web", "gateway", "web", "both", "web"]
 MORE = 80  # readings of a pump that arrive between two kills: whatever was killed is back at work
 

@@ -12,11 +12,11 @@ from tests.conftest import _patient
 
 
 def test_patients_are_found_by_post_and_not_by_url(nurse: Caller, patient, foreign_patient) -> None:
-    found = nurse.search("Patient", name="byr")
+    found = nurse.search("Patient", name="byron")
     assert found.ids() == [f"Patient/{patient.pk}"]
-    assert "byr" not in found.link("self")
+    assert "byron" not in found.link("self").lower()
     assert nurse.get(found.link("self")).ids() == found.ids()
-    refused = nurse.get("Patient?name=byr")
+    refused = nurse.get("Patient?name=byron")
     assert refused.status == 400
     assert "POST" in refused.why
 
@@ -129,7 +129,8 @@ def test_a_page_link_opens_for_nobody_else(nurse: Caller, cast, token_of, ward) 
     assert token_of(cast["physician"]).get(link).status == 400
     assert token_of(cast["nurse"]).get(link).status == 400
     assert nurse.get(link.replace("/Patient?", "/AuditEvent?")).status in {400, 403}
-    assert nurse.get(link[:-2] + "xx").status == 400
+    middle = len(link) - 8
+    assert nurse.get(f"{link[:middle]}{'A' if link[middle] != 'A' else 'B'}{link[middle + 1 :]}").status == 400
     assert nurse.get(link + "&gender=male").status == 400
 
 

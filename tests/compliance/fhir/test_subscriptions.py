@@ -299,7 +299,8 @@ def test_who_refuses_sharing_is_not_told_of_outside(physician, patient, receiver
     assert (record.patient_id, record.purpose) == (patient.pk, "share_external")
 
 
-def test_a_receiver_that_is_down_gets_everything_later_in_order(physician, patient, receiver) -> None:
+def test_a_receiver_that_is_down_gets_everything_later_in_order(physician, patient, receiver, monkeypatch) -> None:
+    monkeypatch.setattr(delivering, "BACKOFF_FIRST_S", 60.0)  # longer than this test may stand still
     row = made(physician, receiver.url, "id-only")
     rows = [alert(patient, f"rule{n}") for n in range(3)]
     receiver.answers = [503, 500]

@@ -115,11 +115,11 @@ def test_a_size_believed_wrongly_is_corrected_by_the_witness(act, two_witnesses)
 def test_a_tree_without_a_proof_stops_no_turn_and_is_told(act, two_witnesses) -> None:
     act(300)
     turns = Turns()
-    turns.turn(5.0)
+    turns.turn(PATIENCE_S)
     act(1)
     sequence()
     LogTile.objects.filter(level=0, number=1).delete()
-    Turns().turn(5.0)
+    Turns().turn(PATIENCE_S)
     assert Notice.objects.filter(subject="log_stuck", priority="critical").exists()
 
 

@@ -19,6 +19,7 @@ from compliance.services.log_keys import log_signer
 from compliance.services.log_memory import HeadMemory
 from compliance.services.log_turns import Turns
 from compliance.services.log_watch import LogWatch
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 ENTRIES = 300  # more than a tile
@@ -35,7 +36,7 @@ def kept(act, two_witnesses) -> Turns:
     """A log of some length that two witnesses have signed, and the process that keeps it."""
     act(ENTRIES)
     turns = Turns()
-    turns.turn(5.0)
+    turns.turn(PATIENCE_S)
     assert newest_checkpoint(witnessed=True).size == ENTRIES
     assert not Notice.objects.exists()
     return turns
@@ -45,7 +46,7 @@ def told(turns: Turns | None = None) -> set[str]:
     """Let a process that has just started look the log over, and return what it tells."""
     turns = turns or Turns()
     for _ in range(3):
-        turns.turn(5.0)
+        turns.turn(PATIENCE_S)
     return {notice.subject for notice in Notice.objects.filter(code="log_tampered")}
 
 
@@ -193,7 +194,7 @@ def test_one_notice_for_one_kind_of_finding_until_somebody_sees_to_it(kept) -> N
 def memory(kept, tmp_path) -> HeadMemory:
     """What the process keeps outside the database, after it saw the log."""
     found = HeadMemory(tmp_path / "log.seen")
-    Turns(found).turn(5.0)
+    Turns(found).turn(PATIENCE_S)
     return found
 
 

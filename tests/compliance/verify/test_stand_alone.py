@@ -38,7 +38,7 @@ def test_the_verifier_runs_with_its_own_files_and_cryptography_alone(tmp_path) -
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "LC_ALL": "C"}
         return subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+            [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
         )
 
     assert "an outsider does not have django" in run("-c", "import django").stderr

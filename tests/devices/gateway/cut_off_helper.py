@@ -139,6 +139,7 @@ async def _outage(
         write_config(folder, ward.port)
         await until(lambda: newest(store) > BEGIN + BEFORE_S - 120.0)
         sh("ip", "link", "set", "cable-s", "down")
+        await asyncio.sleep(0.5)  # what came before is taken
         cut, came = newest(store), ward.came
         await asyncio.sleep(HOUR_S / SPEED)
         gained = ward.came - came

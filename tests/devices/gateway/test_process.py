@@ -130,8 +130,12 @@ def test_gateway_needs_none_of_the_servers_packages(write_config: Write) -> None
         "from devices.gateway.agent import Agent\nfrom devices.gateway.config import load\n"
         "async def main():\n"
         "    agent = Agent(load(Path(sys.argv[1])))\n"
-        "    asyncio.get_running_loop().call_later(0.3, agent.stop)\n"
-        "    await agent.run()\n"
+        "    running = asyncio.create_task(agent.run())\n"
+        "    async with asyncio.timeout(60):\n"
+        "        while agent.queue.depth().waiting <= 2:\n"
+        "            await asyncio.sleep(0.01)\n"
+        "    agent.stop()\n"
+        "    await running\n"
         "asyncio.run(main())\n"
     )
     config = write_config(interval_s=0.05)

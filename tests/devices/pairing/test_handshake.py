@@ -98,7 +98,7 @@ def _run_with_flip(address: PairingAddress, number: int, place: int, bit: int) -
         if count != number:
             return message
         changed = bytearray(message)
-        changed[place] ^= bit
+        changed[min(place, len(changed) - 1)] ^= bit  # a certificate's number may be a byte shorter in this run
         return bytes(changed)
 
     pairing = gateway_side.Pairing(address, software="test")

@@ -194,7 +194,7 @@ def test_routine_study_gives_way_to_an_urgent_one_and_is_finished_later(config, 
 def config(tmp_path: Path) -> AgentConfig:
     (tmp_path / "inbox").mkdir()
     nowhere = tmp_path / "none"
-    return AgentConfig(7, "http://127.0.0.1:1", nowhere, nowhere, tmp_path / "inbox", tmp_path / "spool", settle_s=5.0)
+    return AgentConfig(7, "http://127.0.0.1:1", nowhere, nowhere, tmp_path / "inbox", tmp_path / "spool", settle_s=30.0)
 
 
 def test_folder_is_taken_once_it_is_settled_and_only_once(config, spool, me, kspace_folder) -> None:

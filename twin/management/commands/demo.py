@@ -132,7 +132,7 @@ def _witness_options(name: str) -> list[str]:
     return ["--name", f"medtwin.example/{name}", "--folder", str(folder), "--log", log_signer().verifier.encoded()]
 
 
-def _wait_until_healthy(host: str, port: int, timeout_s: float = 60.0) -> None:
+def _wait_until_healthy(host: str, port: int, timeout_s: float = 300.0) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection(host, port, timeout=5)

@@ -51,10 +51,18 @@ class Talk:
 
     def __init__(self, line: Any, gateway: ToyGateway, carrier: Carrier) -> None:
         self.line, self.gateway, self.carrier = line, gateway, carrier
+        self._asked = ""  # the newest challenge
 
     async def hear(self, within_s: float = PATIENCE_S) -> dict[str, Any]:
+        """Return the next message. A challenge said again, as over MQTT to who said again that it is there, is none."""
         async with asyncio.timeout(within_s):
-            return dict(json.loads(await self.line.recv()))
+            while True:
+                said = dict(json.loads(await self.line.recv()))
+                if said["type"] != "challenge":
+                    return said
+                if said["nonce"] != self._asked:
+                    self._asked = said["nonce"]
+                    return said
 
     async def hello(self, challenge: dict[str, Any], **changes: Any) -> None:
         said = make_hello(challenge, gateway_id=self.gateway.id, software="toy", key=self.gateway.key)  # type: ignore[arg-type]
