@@ -35,7 +35,7 @@ from devices.selectors.suites import suite_allowed
 from devices.services.directory import Directory, KnownDevice, KnownGateway
 from devices.services.epochs import begin_epochs
 from devices.services.facts import Arrived, keep_facts
-from devices.services.judging import judge, note_for
+from devices.services.judging import by_lane, judge, note_for
 from devices.services.links import CLOSE_TRY_LATER, Ending, Link, LinkChange, Links
 from devices.services.opening import Opened, Windows, open_frames, stored
 from devices.services.over_age import drop_old_waveforms
@@ -306,9 +306,9 @@ class Ingest:
                 log.error("%s failed on accepted readings", receiver, exc_info=answer)
 
     def _note_reused(self, batch: ReadingBatch, written: Written, senders: Mapping[int, KnownDevice]) -> None:
-        known = {one.device_id: one for one in senders.values()}
-        for device_id, count in reused(batch, written, self._telemetry).items():
-            note_for(known[device_id], ReadingSequenceReused(), self.refusals, count)
+        known = by_lane(senders)
+        for lane, count in reused(batch, written, self._telemetry).items():
+            note_for(known[lane], ReadingSequenceReused(), self.refusals, count)
 
     def _change_links(self, changes: list[LinkChange]) -> None:
         opened = [change.link for change in changes if change.connected and not change.again]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,29 +13,42 @@ from devices.services.opening import Opened
 from devices.services.plausibility import REFUSALS, judge_readings, judge_waveform
 from devices.services.refusals import Refusals
 from devices.telemetry import ReadingBatch
+from devices.telemetry.lanes import lane_of
+
+Lane = tuple[int, int]  # device id and lane: which of its gateways, where several hear a device
 
 
 def judge(opened: Opened, refusals: Refusals, now: float) -> ReadingBatch:
     """Return the plausible readings and waveforms of a group; note the others in `refusals`."""
-    devices = {known.device_id: known for known in opened.senders.values()}
-    bad: Counter[tuple[int, int]] = Counter()
+    lanes = by_lane(opened.senders)
+    bad: Counter[tuple[Lane, int]] = Counter()
     verdict = judge_readings(opened.readings, opened.kinds, now)
     readings = opened.readings
     if verdict.any():
         wrong = np.flatnonzero(verdict)
-        bad.update(zip(readings["device"][wrong].tolist(), verdict[wrong].tolist(), strict=True))
+        devices, seqs = readings["device"][wrong].tolist(), readings["seq"][wrong].tolist()
+        bad.update(
+            ((device, lane_of(seq)), code)
+            for device, seq, code in zip(devices, seqs, verdict[wrong].tolist(), strict=True)
+        )
         readings = readings[verdict == 0]
     waveforms = []
     for block in opened.waveforms:
-        if found := judge_waveform(block, devices[block.device].kind, now):
-            bad[block.device, found] += 1
+        lane = block.device, lane_of(block.seq)
+        if found := judge_waveform(block, lanes[lane].kind, now):
+            bad[lane, found] += 1
         else:
             waveforms.append(block)
-    for (device_id, code), count in bad.items():
+    for (lane, code), count in bad.items():
         if error := REFUSALS[code]:
-            note_for(devices[device_id], error(), refusals, count)
-    gateway_of = {device: known.gateway_id for device, known in devices.items()}
+            note_for(lanes[lane], error(), refusals, count)
+    gateway_of = {known.device_id: known.gateway_id for known in opened.senders.values()}
     return ReadingBatch(readings, tuple(waveforms), now, gateway_of)
+
+
+def by_lane(senders: Mapping[int, KnownDevice]) -> dict[Lane, KnownDevice]:
+    """Return who sent, by device and lane: what one gateway got wrong is not to be noted of another one."""
+    return {(known.device_id, known.lane): known for known in senders.values()}
 
 
 def note_for(known: KnownDevice, error: DomainError, refusals: Refusals, count: int = 1) -> None:

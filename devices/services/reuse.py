@@ -15,23 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.telemetry import ReadingBatch, TelemetryStore, Waveform, Written
-from devices.telemetry.lanes import stream_of
+from devices.telemetry.lanes import lane_of, stream_of
 
 
-def reused(batch: ReadingBatch, written: Written, store: TelemetryStore) -> Counter[int]:
-    """Return how many readings and blocks of each device were dropped because another one holds their number.
+def reused(batch: ReadingBatch, written: Written, store: TelemetryStore) -> Counter[tuple[int, int]]:
+    """Return how many readings and blocks were dropped because another one holds their number, by device and lane.
 
-    batch: the group as it was sent. written: which of it was new. Raises StoreUnavailable.
+    The lane tells which of a device's gateways gave a number twice. batch: the group as it was sent. written: which of
+    it was new. Raises StoreUnavailable.
     """
-    found: Counter[int] = Counter()
+    found: Counter[tuple[int, int]] = Counter()
     for run in _runs(batch.readings[~written.readings]):
         device, first = int(run["device"][0]), int(run["seq"][0])
         held = {row.seq: row[2:5] for row in store.since({stream_of(device, first): first - 1}, len(run))}
         rows = zip(run["seq"].tolist(), run[["metric", "t", "value"]].tolist(), strict=True)
-        found[device] += sum(held.get(seq) != content for seq, content in rows)
+        found[device, lane_of(first)] += sum(held.get(seq) != content for seq, content in rows)
     for block, new in zip(batch.waveforms, written.waveforms, strict=True):
         if not new and not _holds(store, block):
-            found[block.device] += 1
+            found[block.device, lane_of(block.seq)] += 1
     return +found
 
 

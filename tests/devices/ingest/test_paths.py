@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import numpy as np
@@ -208,6 +209,60 @@ async def test_what_comes_by_a_path_that_ended_is_refused(other_gateway, monitor
         while await refused() != "frame_wrong_device":
             await asyncio.sleep(0.01)
     assert await database_sync_to_async(Event.objects.filter(code="device_path_ended").count)() == 1
+
+
+@pytest.mark.parametrize("wrong", ["reading_sequence_reused", "reading_out_of_range"])
+@pytest.mark.parametrize("guilty", [0, 1])
+def test_what_one_of_two_gateways_got_wrong_is_noted_of_that_one(
+    settings, monitor, path, gateway, other_gateway, wrong, guilty
+):
+    """Frames of both lie in one group of the writer, whichever of them was wrong."""
+    gateways, devices, now = (gateway, other_gateway), (monitor, path), time.time() - 60
+
+    def frame(place: int, second: int, seq: int, value: float = 80.0) -> bytes:
+        return devices[place].frame(("heart_rate", now + second, value + place), seq=seq)
+
+    async def told():
+        writer = Ingest(asyncio.get_running_loop(), open_store(settings.TELEMETRY_URL))
+        links = [AtOnce(one.id) for one in gateways]
+        try:
+            await writer.gateway_anew(gateway.id)
+            before = [[frame(place, place, 5)] for place in (0, 1)]
+            await asyncio.to_thread(_in_one_group, writer, links, before, frame(0, 2, 10))
+            used, value = (5, 90.0) if wrong == "reading_sequence_reused" else (30, 4000.0)
+            after = [[frame(place, 5 + 5 * place, 20)] for place in (0, 1)]
+            after[guilty].append(frame(guilty, 30, used, value))
+            await asyncio.to_thread(_in_one_group, writer, links, after, frame(0, 3, 11))
+        finally:
+            await asyncio.to_thread(writer.stop, PATIENCE_S)
+        assert [set(link.answers) for link in links] == [{"ack"}] * 2
+
+    async_to_sync(told)()
+    event = Event.objects.get(code=wrong)
+    assert (event.device_id, event.gateway_id, event.count) == (monitor.id, gateways[guilty].id, 1)
+
+
+def _in_one_group(writer: Ingest, links, frames, first: bytes) -> None:
+    """Hold the writer up in a group of one frame until all the others wait, so that it takes these together."""
+    taken, go_on = threading.Event(), threading.Event()
+
+    def receive(**_):
+        taken.set()
+        assert go_on.wait(PATIENCE_S)
+
+    def submit(link, mine: list[bytes]) -> None:
+        size = sum(len(one) for one in mine)
+        asyncio.run_coroutine_threadsafe(writer.submit(link, mine, size), writer.loop).result(PATIENCE_S)
+
+    readings_received.connect(receive)
+    try:
+        submit(links[0], [first])
+        assert taken.wait(PATIENCE_S)
+        for link, mine in zip(links, frames, strict=True):
+            submit(link, mine)
+    finally:
+        go_on.set()
+        readings_received.disconnect(receive)
 
 
 def test_a_gateway_is_added_once_and_comes_back_under_its_number(monitor, gateway, other_gateway, path):
