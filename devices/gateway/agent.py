@@ -22,6 +22,7 @@ from devices.gateway.edge.guard import Guard
 from devices.gateway.edge.journal import Journal
 from devices.gateway.energy import Sending, believed_s
 from devices.gateway.greeting import greeter_of
+from devices.gateway.hearing import Hearing
 from devices.gateway.identity import IdentityUnusable
 from devices.gateway.link import Session
 from devices.gateway.losses import Losses
@@ -79,6 +80,8 @@ class Agent:
         self.line, self.devices = Line(), Devices(config)
         if self.radio is not None:
             self.devices.air = self.radio.health
+        on_air = [device.device_id for device in config.devices if device.address]
+        self._hearing = Hearing(self._device_ids(), config.radio, on_air, self.devices.air)
         self._wake, self._stop = asyncio.Event(), asyncio.Event()
         self.losses = Losses(self.queue, self._device_ids())
         self.pace = Pace(self.queue)
@@ -118,6 +121,7 @@ class Agent:
         chosen = self.sending.look(samples, now) if self.sending else []
         lost = self.losses.look(now, cut_off=not self.line.answers)
         seen = [*self.devices.hear(samples, now), *self.guard.look(samples, now)]
+        seen += self._hearing.look(samples, now, cut_off=not self.line.answers)
         return [*seen, *chosen, *lost, *self.settings.news(now)]
 
     def shown(self) -> Snapshot:

@@ -13,12 +13,24 @@ from devices.kinds.registry import KINDS
 
 
 class Heard(Protocol):
-    """How the gateway stands with a device in the air. rssi: dBm. battery: %. None where it never said."""
+    """How the gateway stands with a device in the air. rssi: dBm. battery: %. None where it never said.
+
+    connections, refused, wrong_crc: how often it was connected, and messages that were not believed, since the radio
+    was opened. about: what it says of itself.
+    """
 
     connected: bool
     bonded: bool
     rssi: int | None
     battery: int | None
+    connections: int
+    refused: int
+    wrong_crc: int
+    about: Mapping[str, str]
+
+    def take_signals(self) -> list[int]:
+        """Return and forget how strongly it was heard since the last time, dBm."""
+        ...
 
 
 class AirwavePlant(Plant, Protocol):

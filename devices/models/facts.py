@@ -8,17 +8,19 @@ from django.db import models
 
 from compliance.models import Patient
 from compliance.policy import Resource
-from devices.models.registry import Device
+from devices.models.registry import Device, Gateway
 
 
 class EdgeFact(models.Model):
     """One act, alarm or end of an alarm at a gateway, about one device and whoever wore it then.
 
     seq is its number among the facts that its gateway told of the device: a fact that comes twice is kept once.
+    gateway: which of them told; none for facts of before that was noted.
     """
 
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="facts")
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, null=True, related_name="edge_facts")
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     lane = models.PositiveSmallIntegerField(default=0)  # by which path it came: devices.telemetry.lanes
     seq = models.BigIntegerField()
     at = models.DateTimeField()  # by the gateway's clock
@@ -30,13 +32,17 @@ class EdgeFact(models.Model):
     done = models.CharField(max_length=400)
     cut_off = models.BooleanField()  # the server could not be reached then
     values = models.JSONField(default=dict)  # the numbers in the sentences
+    texts = models.JSONField(default=dict)  # what a device says of itself
     frame = models.BinaryField()  # sealed, as it came
     session = models.BinaryField(max_length=32)  # digest of the session that brought it
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["device", "lane", "seq"], name="one_fact_per_number")]
-        indexes: ClassVar = [models.Index(fields=["device", "-at"], name="fact_by_device")]
+        indexes: ClassVar = [
+            models.Index(fields=["device", "-at"], name="fact_by_device"),
+            models.Index(fields=["device", "kind", "-at"], name="fact_by_kind"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.rule} on device {self.device_id}"

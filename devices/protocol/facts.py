@@ -19,6 +19,7 @@ from devices.protocol.frames import LIMIT_63
 MAX_FACT_BYTES = 4096
 _HEAD = struct.Struct(">Qd")
 Words = Annotated[str, Meta(max_length=400)]
+Name = Annotated[str, Meta(max_length=40)]
 
 
 class FactKind(StrEnum):
@@ -33,15 +34,20 @@ class FactKind(StrEnum):
     SENDING = "sending"  # how it sends the device's readings now, and why
     SET = "set"  # it follows other settings of the server
     DROPPED = "dropped"  # what it gave up, because its disk was full
+    LINK = "link"  # how well it hears a device
+    ABOUT = "about"  # what a device says of itself: its firmware, serial number, model and maker
 
 
-QUIET = frozenset({FactKind.CLOCK, FactKind.SENDING})  # news of no urgency, which no log has to hold
+QUIET = frozenset(
+    {FactKind.CLOCK, FactKind.SENDING, FactKind.LINK, FactKind.ABOUT}
+)  # news of no urgency, which no log has to hold
 
 
-class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fact about a device. t: when, s since the Unix epoch. alarm: the gateway's number of what it belongs to.
 
-    seen, done: sentences for people. cut_off: the server could not be reached then. values: the numbers in them.
+    seen, done: sentences for people. cut_off: the server could not be reached then. values, texts: the numbers in them,
+    and what a device says of itself.
     """
 
     device_id: Annotated[int, Meta(ge=1)]
@@ -52,7 +58,8 @@ class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seen: Words
     done: Words
     cut_off: bool
-    values: Annotated[dict[Annotated[str, Meta(max_length=40)], float], Meta(max_length=16)] = {}
+    values: Annotated[dict[Name, float], Meta(max_length=16)] = {}
+    texts: Annotated[dict[Name, Annotated[str, Meta(max_length=120)]], Meta(max_length=8)] = {}
 
 
 class ToldFact(NamedTuple):

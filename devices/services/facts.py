@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -43,7 +43,10 @@ OTHERWISE = {
     FactKind.CLOCK: "judged a device's clock",
     FactKind.DROPPED: "gave up what it had measured, because its disk was full",
     FactKind.SENDING: "chose how to send a device's readings",
+    FactKind.LINK: "told how well it hears a device",
+    FactKind.ABOUT: "told what a device says of itself",
 }
+LINKS_KEPT = timedelta(days=30)  # figures of the air: of use for finding what is wrong with a place, not for ever
 TOLD_AT_ONCE = (FactKind.ACTED, FactKind.RESUMED)
 
 
@@ -77,6 +80,7 @@ def _keep(arrived: Arrived, received_at: float) -> bool:
         lane=arrived.lane,
         seq=seq,
         defaults={
+            "gateway_id": arrived.gateway_id,
             "patient": patient,
             "at": at,
             "received_at": datetime.fromtimestamp(received_at, tz=UTC),
@@ -87,13 +91,37 @@ def _keep(arrived: Arrived, received_at: float) -> bool:
             "done": fact.done,
             "cut_off": fact.cut_off,
             "values": fact.values,
+            "texts": fact.texts,
             "frame": arrived.frame,
             "session": arrived.session,
         },
     )
     if new and fact.kind not in QUIET:  # it is on the device's page; of news there would be many
         _announce(kept, fact, arrived)
+    elif new and fact.kind is FactKind.LINK:
+        EdgeFact.objects.filter(device=device, kind=FactKind.LINK, at__lt=kept.received_at - LINKS_KEPT).delete()
+    elif new and fact.kind is FactKind.ABOUT:
+        _compare_firmware(kept, arrived)
     return new
+
+
+def _compare_firmware(kept: EdgeFact, arrived: Arrived) -> None:
+    """Record that a device came back with other firmware. Which one is not in the log: the device wrote that text."""
+    told = EdgeFact.objects.filter(device=kept.device, kind=FactKind.ABOUT, at__lt=kept.at)
+    before = told.values_list("texts", flat=True).first()
+    firmware = kept.texts.get("firmware", "")
+    if before is None or not firmware or before.get("firmware", firmware) == firmware:
+        return
+    record_event(
+        category=EventCategory.SECURITY,
+        code="device_firmware_changed",
+        message="A device says that it runs other firmware than before.",
+        patient=kept.patient,
+        ward_id=None if kept.patient is not None else kept.device.gateway.ward_id,
+        device_id=kept.device_id,
+        gateway_id=arrived.gateway_id,
+        detail={"seq": kept.seq, "frame_sha256": hashlib.sha256(arrived.frame).hexdigest()},
+    )
 
 
 def _announce(kept: EdgeFact, fact: Fact, arrived: Arrived) -> None:

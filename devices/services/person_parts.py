@@ -26,7 +26,7 @@ def register() -> None:
                 frozenset({"devices.ExternalObservation"}), _erase_external,
             ),
             Part(
-                "edge", "What gateways did on their own", Fate.DELETED, 30,
+                "edge", "What gateways did on their own, and how they heard devices", Fate.DELETED, 30,
                 frozenset({"devices.EdgeFact"}), _erase_facts,
             ),
             Part(

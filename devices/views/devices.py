@@ -35,6 +35,7 @@ from devices.selectors import (
     matching,
 )
 from devices.selectors.attested import attested
+from devices.selectors.hearing import heard_of, history_of
 from devices.selectors.paths import paths_of
 from devices.selectors.settings import standing_of
 from devices.selectors.setup import device_setup
@@ -73,6 +74,7 @@ def device_list(request: HttpRequest) -> HttpResponse:
     record_list_access(user=user, patients=[row.device.patient_id for row in page.object_list], what="devices")
     context = {
         "page": page,
+        "heard": heard_of([row.device for row in page.object_list], now),
         "gateways": gateway_rows(gateways_for(user), now),
         "asked": asked,
         "readable": readable,
@@ -98,6 +100,8 @@ def device_page(request: HttpRequest, device_id: int) -> HttpResponse:
     row = device_rows([device], latest, now)[0]
     context = {
         "row": row,
+        "heard": heard_of([device], now)[device.pk],
+        "link_history": history_of(device, now),
         "attested": attested([device.gateway_id])[device.gateway_id],
         "setup": device_setup(device, row.heard_at is not None) if readable else [],
         "readable": readable,

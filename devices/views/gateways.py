@@ -15,6 +15,7 @@ from compliance.views.step_up import require_fresh
 from devices.models import DeviceState, Gateway, GatewayState
 from devices.selectors import VIEW, devices_for, gateway_events, gateways_for, is_up
 from devices.selectors.attested import Attested, attested
+from devices.selectors.hearing import connections_of, heard_of
 from devices.selectors.setup import gateway_setup
 from devices.services.attestation import NothingMeasured, approve_measurement, pending_measurement
 from devices.services.authority import certificates_of
@@ -42,10 +43,12 @@ def gateway_page(request: HttpRequest, gateway_id: int) -> HttpResponse:
     gateway = visible_or_404(gateways_for(user), pk=gateway_id)
     mine = devices_for(user).filter(gateway=gateway).exclude(state=DeviceState.RETIRED).order_by("label")
     may_configure = may_once_confirmed(user, CONFIGURE, gateway)
-    standing = attested([gateway.pk])[gateway.pk]
+    standing, now = attested([gateway.pk])[gateway.pk], timezone.now()
     context = {
         "gateway": gateway,
-        "up": is_up(gateway, timezone.now()),
+        "up": is_up(gateway, now),
+        "heard": heard_of(mine, now),
+        "connections": connections_of(gateway, now),
         "devices": mine,
         "events": gateway_events(gateway),
         "attested": standing,

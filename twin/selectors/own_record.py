@@ -47,7 +47,7 @@ CARE, SAFETY, ACCOUNT = (
 SHOWN: dict[str, Kind] = {
     "devices.DeviceAssignment": Kind("Devices that measure you, or did", "starts_at", CARE, "readings"),
     "devices.ExternalObservation": Kind("Values from other places", "received_at", CARE, "readings"),
-    "devices.EdgeFact": Kind("What gateways did on their own", "at", CARE, "readings"),
+    "devices.EdgeFact": Kind("What gateways did on their own, and how they heard your devices", "at", CARE, "readings"),
     "devices.EnergyUsage": Kind("Energy that devices used, by the minute", "starts_at", SAFETY, "readings"),
     "devices.HL7Message": Kind("Messages about you to other systems", "made_at", "to tell those who treat you"),
     "compliance.Regimen": Kind("Medicines planned for you", "stopped_at", CARE, "treatment_records"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from bumble.device import Connection
+from bumble.gatt_client import ServiceProxy
 
 from devices.bluetooth.central.awaiting import over_air
 from devices.bluetooth.central.glucose import GlucoseListener
@@ -21,9 +22,16 @@ from devices.bluetooth.central.vitals import (
     ThermometerListener,
 )
 from devices.bluetooth.codec.device import decode_text
-from devices.bluetooth.errors import BondRefused, LinkLost, OverAirRefused, PeripheralForeign, ProcedureFailed
+from devices.bluetooth.errors import (
+    BondRefused,
+    LinkLost,
+    MessageMalformed,
+    OverAirRefused,
+    PeripheralForeign,
+    ProcedureFailed,
+)
 from devices.bluetooth.host import MTU
-from devices.bluetooth.uuids import SERIAL, uuid
+from devices.bluetooth.uuids import FIRMWARE, MANUFACTURER, MODEL, SERIAL, uuid
 from devices.kinds import gatt
 
 LISTENERS: Mapping[int, type[Listener]] = {
@@ -36,7 +44,8 @@ LISTENERS: Mapping[int, type[Listener]] = {
     gatt.BATTERY_SERVICE: BatteryListener,
     gatt.MEASUREMENT_LOG: LogListener,
 }
-RSSI_EVERY_S = 60.0
+RSSI_EVERY_S = 30.0
+ABOUT = {"firmware": FIRMWARE, "serial": SERIAL, "model": MODEL, "maker": MANUFACTURER}
 BOND_WITHIN_S = 60.0  # a person may have to confirm it on the device
 
 
@@ -67,6 +76,7 @@ async def converse(talk: Talk, *, serial: str = "") -> None:
             for listener in listeners:
                 tasks.create_task(listener.attend())
             tasks.create_task(_watch_signal(talk))
+            tasks.create_task(_introduce(talk))
     finally:
         talk.connection.remove_listener(Connection.EVENT_DISCONNECTION, gone)
 
@@ -107,21 +117,55 @@ async def _recognise(talk: Talk, serial: str) -> None:
         raise PeripheralForeign(f"it lacks services of a {talk.kind.name}: {', '.join(f'{n:04x}' for n in missing)}")
     if not serial:
         return
-    client = talk.connection.gatt_client
-    found = client.get_services_by_uuid(uuid(gatt.DEVICE_INFORMATION))
-    if not found:
+    information = await _information(talk)
+    if information is None:
         raise PeripheralForeign("it has no serial number")
-    await over_air("discovery", found[0].discover_characteristics())
-    named = found[0].get_characteristics_by_uuid(uuid(SERIAL))
-    if not named or decode_text(bytes(await over_air("serial", named[0].read_value()))) != serial:
+    if await _said(information, SERIAL) != serial:
         raise PeripheralForeign("another serial number than the configuration's")
+
+
+async def _introduce(talk: Talk) -> None:
+    """Read what the device says of itself; it may have got other firmware since it was connected last.
+
+    Readings come first, and what is missing or no text is passed over: no device has to say anything here.
+    """
+    try:
+        information = await _information(talk)
+    except ProcedureFailed:
+        return
+    about: dict[str, str] = {}
+    if information is None:
+        return
+    for name, number in ABOUT.items():
+        try:
+            if text := await _said(information, number):
+                about[name] = text
+        except (ProcedureFailed, MessageMalformed) as error:
+            talk.notes.refused(talk.device_id, error)
+    talk.health.about = about
+
+
+async def _information(talk: Talk) -> ServiceProxy | None:
+    """Return the Device Information Service. Raises ProcedureFailed or LinkLost."""
+    found = talk.connection.gatt_client.get_services_by_uuid(uuid(gatt.DEVICE_INFORMATION))
+    if not found:
+        return None
+    if not found[0].characteristics:
+        await over_air("discovery", found[0].discover_characteristics())
+    return found[0]
+
+
+async def _said(information: ServiceProxy, number: int) -> str:
+    """Return a text of the service, empty where it has none. Raises ProcedureFailed, LinkLost or MessageMalformed."""
+    named = information.get_characteristics_by_uuid(uuid(number))
+    return decode_text(bytes(await over_air(f"read {number:04x}", named[0].read_value()))) if named else ""
 
 
 async def _watch_signal(talk: Talk) -> None:
     while True:
         try:
             asked = talk.connection.get_rssi()  # type: ignore[no-untyped-call]
-            talk.health.rssi = int(await over_air("signal", asked))
+            talk.health.heard(int(await over_air("signal", asked)))
         except ProcedureFailed:
             return  # this controller does not tell; what was advertised stays
         await asyncio.sleep(RSSI_EVERY_S)

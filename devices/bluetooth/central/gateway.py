@@ -128,7 +128,7 @@ class Central:
             self._suspect(advertisement)
             return
         health = self.health[wanted.device_id]
-        health.rssi = advertisement.rssi
+        health.heard(advertisement.rssi)
         waiting = address in self._queued or health.connected
         if not waiting and time.monotonic() >= self._not_before.get(address, 0.0):
             self._queued.add(address)
@@ -150,6 +150,7 @@ class Central:
         connection = await over_air("connect", connecting, within_s=2 * CONNECT_WITHIN_S)
         health = self.health[wanted.device_id]
         health.connected = True
+        health.connections += 1
         return Talk(connection, health, wanted.kind, self._inbox, self.notes, self._now)
 
     async def _keep(self, address: Address, talk: Talk) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from bumble.device import Connection
@@ -15,6 +16,7 @@ from devices.bluetooth.central.awaiting import over_air
 from devices.bluetooth.central.inbox import Inbox
 from devices.bluetooth.central.notes import Notes
 from devices.bluetooth.errors import (
+    CrcWrong,
     MessageMalformed,
     OverAirRefused,
     PeripheralFloods,
@@ -31,11 +33,17 @@ AHEAD_S, BEHIND_S = 300.0, 30 * 86400.0  # what the server takes of a device's c
 MESSAGES_PER_S, MESSAGES_AT_ONCE = 60.0, 1000.0  # a monitor with its ECG sends six a second
 MOST_RECORDS = 50_000
 ANSWER_WITHIN_S = 30.0
+RSSI_DBM = range(-127, 21)  # what a controller may say; 127 means that it does not know (Core 5.4, 4, E, 7.5.4)
+MOST_SIGNALS = 600  # a device that waits to be connected to is heard several times a second
 
 
 @dataclass
 class Health:
-    """How the gateway stands with one device. seen_at: s since the Unix epoch; rssi: dBm."""
+    """How the gateway stands with one device. seen_at: s since the Unix epoch; rssi: dBm.
+
+    connections, refused, wrong_crc: how often it was connected, and messages that were not believed, since the radio
+    was opened. about: what its Device Information says. Written on the event loop, read in the collector's thread.
+    """
 
     device_id: int
     connected: bool = False
@@ -43,6 +51,21 @@ class Health:
     seen_at: float | None = None
     rssi: int | None = None
     battery: int | None = None
+    connections: int = 0
+    refused: int = 0
+    wrong_crc: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)
+    _signals: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_SIGNALS))
+
+    def heard(self, rssi: int) -> None:
+        """Note how strongly it was heard, unless the controller does not know."""
+        if rssi in RSSI_DBM:
+            self.rssi = rssi
+            self._signals.append(rssi)
+
+    def take_signals(self) -> list[int]:
+        """Return and forget how strongly it was heard since the last time, dBm."""
+        return [self._signals.popleft() for _ in range(len(self._signals))]
 
 
 class Talk:
@@ -97,7 +120,7 @@ class Talk:
                 try:
                     handle(bytes(value))
                 except OverAirRefused as error:
-                    self.notes.refused(self.device_id, error)
+                    self.refuse(error)
 
         await over_air("subscribe", self.connection.gatt_client.subscribe(to, received))
 
@@ -152,8 +175,14 @@ class Talk:
         try:
             return make()
         except OverAirRefused as error:
-            self.notes.refused(self.device_id, error)
+            self.refuse(error)
             return []
+
+    def refuse(self, error: OverAirRefused) -> None:
+        """Note that a message of the device was not believed."""
+        self.health.refused += 1
+        self.health.wrong_crc += isinstance(error, CrcWrong)
+        self.notes.refused(self.device_id, error)
 
 
 class ControlPoint(Generic[A]):

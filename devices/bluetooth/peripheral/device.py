@@ -17,7 +17,7 @@ from devices.bluetooth.peripheral.insulin import InsulinSensor
 from devices.bluetooth.peripheral.log import LogSensor
 from devices.bluetooth.peripheral.stored import CuffSensor, ThermometerSensor
 from devices.bluetooth.peripheral.vitals import BatterySensor, HeartRateSensor, OximeterSensor
-from devices.bluetooth.uuids import FIRMWARE, MANUFACTURER, SERIAL, SYSTEM_ID, uuid
+from devices.bluetooth.uuids import FIRMWARE, MANUFACTURER, MODEL, SERIAL, SYSTEM_ID, uuid
 from devices.emulator.plant import Block, Sample
 from devices.kinds import gatt
 from devices.kinds.measurement import DeviceKind
@@ -108,6 +108,7 @@ class EmulatedPeripheral:
         system = SystemId(self.identity.device_id, ORGANISATION).encode()
         fields = {
             SYSTEM_ID: system,
+            MODEL: self.identity.kind.name.encode(),
             SERIAL: self.identity.serial.encode(),
             FIRMWARE: FIRMWARE_TEXT,
             MANUFACTURER: MAKER,

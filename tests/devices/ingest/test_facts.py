@@ -165,6 +165,86 @@ async def test_clock_of_a_device_is_on_its_page_and_no_event(gateway, pump, cast
     assert await database_sync_to_async(Event.objects.filter(code="edge_clock").count)() == 0
 
 
+def link(device: ToyDevice, age_s: float, median: float | None = None, **more: object) -> Fact:
+    texts = more.pop("texts", {"radio": "bluetooth"})
+    values = {"reconnects": 1.0, "refused": 2.0, "wrong_crc": 1.0, **more}
+    if median is not None:
+        values |= {"rssi_median_dbm": median, "rssi_lowest_dbm": median - 10.0, "signals": 20.0}
+    described = {"kind": FactKind.LINK, "rule": "link", "alarm": 0, "values": values, "texts": texts}
+    return stopped(device, time.time() - age_s, **described)
+
+
+async def tell(gateway, device: ToyDevice, *facts: Fact) -> None:
+    for fact in facts:
+        seq = int(fact.t * 1e6)
+        assert (await gateway.send(sealed(device, encode_fact(seq, fact))))["type"] == "ack"
+
+
+async def test_how_a_device_is_heard_is_on_its_page_and_in_the_list_and_no_event(gateway, pump, cast, client) -> None:
+    await gateway.connect()
+    text = await database_sync_to_async(lambda: page_for(client, cast["administrator"], pump))()
+    assert "No radio figures yet" in text
+    weak = [link(pump, age_s, -84.0) for age_s in (5 * 3600, 1200)]
+    await tell(gateway, pump, *weak, link(pump, 5, -58.0))
+    for path in (f"/devices/{pump.id}/", "/devices/"):
+        text = (await database_sync_to_async(client.get)(path)).content.decode()
+        assert "strong, <span" in text
+        assert "−58 dBm" in text
+    text = await database_sync_to_async(lambda: page_for(client, cast["administrator"], pump))()
+    assert "lowest −68 dBm" in text
+    assert "−94 to −58 dBm" in text
+    assert text.count("<polyline") == 2, "five hours of silence are no line"
+    assert '<span class="number">3</span> times' in text
+    assert '<span class="number">6</span> messages, <span class="number">3</span> of them with a wrong checksum' in text
+    assert not await database_sync_to_async(Event.objects.filter(code__startswith="edge_").exists)()
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ({"age_s": 5, "texts": {"radio": "none"}}, "not radio"),
+        ({"age_s": 5, "texts": {"radio": "virtual"}}, "emulated radio, nothing to measure"),
+        ({"age_s": 5}, "no radio figures yet"),
+        ({"age_s": 3000, "median": -58.0}, "no news since"),
+    ],
+)
+async def test_a_strength_that_nobody_measured_lately_is_not_shown(gateway, pump, cast, client, fact, words) -> None:
+    await gateway.connect()
+    await tell(gateway, pump, link(pump, **fact))
+    await database_sync_to_async(sign_in)(client, cast["administrator"])
+    for path in (f"/devices/{pump.id}/", "/devices/"):
+        text = (await database_sync_to_async(client.get)(path)).content.decode()
+        assert words in text
+        assert "strong, <span" not in text
+
+
+async def test_figures_of_a_link_are_kept_for_a_month(gateway, pump) -> None:
+    await gateway.connect()
+    await tell(gateway, pump, *(link(pump, days * 86_400, -58.0) for days in (31, 29, 0)))
+    ages = await database_sync_to_async(
+        lambda: [round((time.time() - one.at.timestamp()) / 86_400) for one in EdgeFact.objects.all()]
+    )()
+    assert ages == [0, 29]
+
+
+async def test_other_firmware_than_before_is_an_event_that_does_not_say_which(gateway, pump, cast, client) -> None:
+    def says(age_s: float, firmware: str) -> Fact:
+        texts = {"firmware": firmware, "maker": "<Maker>"}
+        described = {"kind": FactKind.ABOUT, "rule": "about", "alarm": 0, "values": {}, "texts": texts}
+        return stopped(pump, time.time() - age_s, **described)
+
+    await gateway.connect()
+    await tell(gateway, pump, says(30, "1.0"), says(20, "1.0"))
+    assert not await database_sync_to_async(Event.objects.filter(code="device_firmware_changed").exists)()
+    await tell(gateway, pump, says(10, "1.1 of somebody"))
+    (event,) = await events("device_firmware_changed")
+    assert (event.category, event.device_id) == ("security", pump.id)
+    assert "somebody" not in event.message + str(event.detail)
+    text = await database_sync_to_async(lambda: page_for(client, cast["administrator"], pump))()
+    assert "1.1 of somebody" in text
+    assert "&lt;Maker&gt;" in text
+
+
 def page_for(client, user, device: ToyDevice) -> str:
     return sign_in(client, user).get(f"/devices/{device.id}/").content.decode()
 

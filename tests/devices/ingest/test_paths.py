@@ -223,7 +223,8 @@ def test_what_one_of_two_gateways_got_wrong_is_noted_of_that_one(
         return devices[place].frame(("heart_rate", now + second, value + place), seq=seq)
 
     async def told():
-        writer = Ingest(asyncio.get_running_loop(), open_store(settings.TELEMETRY_URL))
+        telemetry = open_store(settings.TELEMETRY_URL)
+        writer = Ingest(asyncio.get_running_loop(), telemetry)
         links = [AtOnce(one.id) for one in gateways]
         try:
             await writer.gateway_anew(gateway.id)
@@ -235,6 +236,7 @@ def test_what_one_of_two_gateways_got_wrong_is_noted_of_that_one(
             await asyncio.to_thread(_in_one_group, writer, links, after, frame(0, 3, 11))
         finally:
             await asyncio.to_thread(writer.stop, PATIENCE_S)
+            telemetry.close()
         assert [set(link.answers) for link in links] == [{"ack"}] * 2
 
     async_to_sync(told)()
