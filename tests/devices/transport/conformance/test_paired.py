@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from devices.gateway.config import load
 from devices.protocol.certificates import Profile, public_key_of
+from devices.transport import broker
 from devices.transport.address import parse_address
 from devices.transport.broker import BrokerLost, connect_broker
 from tests.devices.transport.conformance.carriers import CARRIERS, PATIENCE_S, Carrier, in_database
@@ -148,7 +149,7 @@ async def test_certificate_for_tls_is_renewed_before_its_end_and_shown_from_then
 # paho leaves a socket whose handshake failed to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @over_tls
-async def test_broker_turns_away_a_gateway_that_was_taken_out_of_use(carrier, folder, gateway):
+async def test_broker_turns_away_a_gateway_that_was_taken_out_of_use(carrier, folder, gateway, monkeypatch):
     from devices.services.gateways import set_gateway_state
 
     async def knock() -> None:
@@ -156,12 +157,13 @@ async def test_broker_turns_away_a_gateway_that_was_taken_out_of_use(carrier, fo
         address = parse_address(config.server)
         async with connect_broker(
             address, identifier="x", tls=config.tls(), most_message_bytes=10_000, most_waiting_bytes=10_000
-        ) as broker:
-            await broker.subscribe(address.topic(gateway.pk, "answers"))
+        ) as line:
+            await line.subscribe(address.topic(gateway.pk, "answers"))
 
     await knock()
     await in_database(lambda: set_gateway_state(gateway=gateway, state="retired"))
     await carrier.restart_carrier()  # with the list as `mosquitto_files` writes it now
+    monkeypatch.setattr(broker, "ANSWER_WITHIN_S", 2.0)  # for an answer that never comes
     with pytest.raises(BrokerLost):
         await knock()
     gc.collect()  # here, where it is expected
