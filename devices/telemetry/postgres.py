@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +22,8 @@ from psycopg.pq import TransactionStatus
 from devices.errors import StoreUnavailable, WindowsMoved
 from devices.telemetry import postgres_erasing as erasing
 from devices.telemetry import postgres_frames as frames
-from devices.telemetry.batch import BUCKET_S, ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry import postgres_history as history
+from devices.telemetry.batch import ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.erasing import Aged, Worn
 from devices.telemetry.frames import Seal, StoredGroup
 from devices.telemetry.lanes import device_of, numbers_of, streams_of
@@ -36,7 +36,6 @@ from devices.telemetry.store import (
     StoredCopy,
     StoredWaveform,
     Written,
-    bucket_width_s,
     first_seen,
 )
 
@@ -48,7 +47,6 @@ Windows = Sequence[StoredWindow]
 COLUMNS = "device, seq, metric, t, value, received"
 SCHEMA_LOCK = 0x6D656474  # two processes that start at once must not both create the tables
 PATHS_LOCK = 0x6D656470  # beside the number of a device that two processes may hear of at once
-DEVICE_BITS = (1 << 32) - 1  # of a stream: a span's column `device` says by which path, too
 
 # 32-bit unsigned identifiers need bigint: PostgreSQL has no unsigned types.
 SCHEMA = """
@@ -214,25 +212,14 @@ class PostgresStore:
         max_points: int | None = None,
     ) -> list[Reading]:
         """Return readings with t_from <= t < t_to, ordered by device, metric, t; see `TelemetryStore.history`."""
-        # `offset 0` keeps the planner from turning the spans' few index scans into one scan of the whole table.
-        found = f"""select {", ".join(f"r.{name}" for name in COLUMNS.split(", "))} from span cross join lateral (
-            select * from reading where reading.device = (span.device & {DEVICE_BITS})
-            and reading.seq between span.first_seq and span.last_seq and reading.metric = any(%s::bigint[])
-            and reading.t >= greatest(%s, span.bucket * {BUCKET_S})
-            and reading.t < least(%s, (span.bucket + 1) * {BUCKET_S}) offset 0) as r
-            where span.bucket between %s and %s and span.device = any(%s::bigint[])"""  # noqa: S608
-        buckets = (math.floor(t_from) // BUCKET_S, math.floor(t_to) // BUCKET_S)
-        values = (list(metric_codes), t_from, t_to, *buckets, streams_of(device_ids))
-        if max_points is None:
-            return self._select(f"{found} order by r.device, r.metric, r.t, r.seq", values)
-        extremes = " union ".join(
-            f"(select distinct on (device, metric, part) {COLUMNS} from parted"  # noqa: S608
-            f" order by device, metric, part, value {direction})"
-            for direction in ("asc", "desc")
-        )
-        query = f"""with found as ({found}), parted as (select *, floor((t - %s) / %s) as part from found)
-            select * from ({extremes}) as kept order by device, metric, t, seq"""  # noqa: S608
-        return self._select(query, (*values, t_from, bucket_width_s(t_from, t_to, max_points)))
+        begins = dict.fromkeys((int(device) for device in device_ids), t_from)
+        return self._select(*history.readings(begins, metric_codes, t_to, max_points)) if begins else []
+
+    def lines(
+        self, begins: Mapping[int, float], metric_codes: Iterable[int], t_to: float, max_points: int
+    ) -> list[Reading]:
+        """Return thinned readings of devices of which each has a beginning of its own; see `TelemetryStore.lines`."""
+        return self._select(*history.readings(begins, metric_codes, t_to, max_points)) if begins else []
 
     def buckets(
         self, device_ids: Iterable[int], first: int, last: int, limit: int, newest_first: bool = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 from devices.errors import StoreUnavailable, WindowsMoved
 from devices.telemetry import sqlite_erasing as erasing
 from devices.telemetry import sqlite_frames as frames
-from devices.telemetry.batch import BUCKET_S, ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
+from devices.telemetry import sqlite_history as history
+from devices.telemetry.batch import ReadingBatch, Span, StoredWindow, Waveform, newest, spans_of
 from devices.telemetry.erasing import Aged, Worn
 from devices.telemetry.frames import Seal, StoredGroup
 from devices.telemetry.lanes import device_of, numbers_of, streams_of
@@ -36,7 +36,6 @@ from devices.telemetry.store import (
     StoredCopy,
     StoredWaveform,
     Written,
-    bucket_width_s,
     first_seen,
 )
 
@@ -45,7 +44,6 @@ ROWS_PER_STATEMENT = 50
 CACHE_KIB = 16 * 1024
 COLUMNS = "device, seq, metric, t, value, received"
 LATER_COLUMNS = (("waveform", "received", "real"), ("frame_group", "heard", "blob"))  # of files from before
-DEVICE_BITS = (1 << 32) - 1  # of a stream: a span's column `device` says by which path, too
 
 SCHEMA = """
 create table if not exists reading(
@@ -198,26 +196,14 @@ class SqliteStore:
         max_points: int | None = None,
     ) -> list[Reading]:
         """Return readings with t_from <= t < t_to, ordered by device, metric, t; see `TelemetryStore.history`."""
-        streams, metrics = (json.dumps([int(one) for one in ids]) for ids in (streams_of(device_ids), metric_codes))
-        values = (streams, metrics, t_from, t_to, math.floor(t_from) // BUCKET_S, math.floor(t_to) // BUCKET_S)
-        rows = f"""select {", ".join(f"reading.{name}" for name in COLUMNS.split(", "))} from span cross join reading
-            where span.bucket between ?5 and ?6
-            and span.device in (select value from json_each(?1))
-            and reading.device = (span.device & {DEVICE_BITS}) and reading.seq between span.first_seq and span.last_seq
-            and reading.metric in (select value from json_each(?2)) and reading.t >= ?3 and reading.t < ?4
-            and reading.t >= span.bucket * {BUCKET_S} and reading.t < (span.bucket + 1) * {BUCKET_S}"""  # noqa: S608
-        if max_points is None:
-            return self._select(f"{rows} order by reading.device, reading.metric, reading.t, reading.seq", values)
-        # In SQLite the bare columns beside min() or max() come from the row that holds the extreme.
-        extremes = " union ".join(
-            f"""select device, seq, metric, t, {extreme}(value) as value, received from found
-            group by device, metric, cast((t - ?3) / ?7 as integer)"""  # noqa: S608
-            for extreme in ("min", "max")
-        )
-        return self._select(
-            f"with found as materialized ({rows}) select * from ({extremes}) order by device, metric, t, seq",  # noqa: S608
-            (*values, bucket_width_s(t_from, t_to, max_points)),
-        )
+        begins = dict.fromkeys((int(device) for device in device_ids), t_from)
+        return self._select(*history.readings(begins, metric_codes, t_to, max_points)) if begins else []
+
+    def lines(
+        self, begins: Mapping[int, float], metric_codes: Iterable[int], t_to: float, max_points: int
+    ) -> list[Reading]:
+        """Return thinned readings of devices of which each has a beginning of its own; see `TelemetryStore.lines`."""
+        return self._select(*history.readings(begins, metric_codes, t_to, max_points)) if begins else []
 
     def buckets(
         self, device_ids: Iterable[int], first: int, last: int, limit: int, newest_first: bool = True

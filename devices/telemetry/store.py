@@ -92,6 +92,16 @@ class TelemetryStore(Protocol):
         """
         ...
 
+    def lines(
+        self, begins: Mapping[int, float], metric_codes: Iterable[int], t_to: float, max_points: int
+    ) -> list[Reading]:
+        """Return what `history` does with `max_points`, of devices of which each has a beginning of its own.
+
+        begins: device -> t_from, s since the Unix epoch. One question for a page of many charts: the rows of a device
+        are walked once for all its metrics, and the server is waited for once.
+        """
+        ...
+
     def buckets(
         self, device_ids: Iterable[int], first: int, last: int, limit: int, newest_first: bool = True
     ) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from devices.kinds.measurement import stale_after_s
 from devices.kinds.registry import KINDS, Form, Measurement
@@ -34,6 +36,7 @@ EVENT_SHOWN_S = 24 * 3600.0  # an examination is believed until the same hour of
 SPARK_S = 3 * 3600
 SPARK_POINTS = 120
 
+Who = TypeVar("Who")
 Latest = Mapping[tuple[int, int], Reading]
 
 
@@ -122,16 +125,23 @@ def _tile(device: Device, measurement: Measurement, latest: Latest, now: float) 
     )
 
 
-def sparks_of(tiles: Iterable[Tile], now: float) -> dict[str, list[tuple[float, float]]]:
-    """Return the last three hours behind each tile, thinned: metric key -> [(t, value)], lowest and highest kept."""
-    shown = [tile for tile in tiles if tile.t is not None]
-    since = worn_since(tile.device_id for tile in shown)
-    return {tile.key: _spark(tile, now, since.get(tile.device_id, 0.0)) for tile in shown}
+def sparks_of(boards: Mapping[Who, Iterable[Tile]], now: float) -> dict[Who, dict[str, list[tuple[float, float]]]]:
+    """Return the last three hours behind every tile, thinned: whose -> metric key -> [(t, value)].
+
+    Each line begins where its device came to who has it now. The store is asked once for all of them.
+    """
+    shown = {who: [tile for tile in tiles if tile.t is not None] for who, tiles in boards.items()}
+    tiles = [tile for mine in shown.values() for tile in mine]
+    since = worn_since(tile.device_id for tile in tiles)
+    begins = {tile.device_id: max(now - SPARK_S, since.get(tile.device_id, 0.0)) for tile in tiles}
+    lines: dict[tuple[int, int], list[Reading]] = defaultdict(list)
+    for reading in store().lines(begins, {tile.code for tile in tiles}, now + 1, SPARK_POINTS):
+        if reading.received >= since.get(reading.device, 0.0):
+            lines[reading.device, reading.metric].append(reading)
+    return {
+        who: {tile.key: _points(tile, lines[tile.device_id, tile.code]) for tile in mine} for who, mine in shown.items()
+    }
 
 
-def _spark(tile: Tile, now: float, since: float) -> list[tuple[float, float]]:
-    """Return the line of one tile, from where its device came to this patient."""
-    began = max(now - SPARK_S, since)
-    history = store().history([tile.device_id], [tile.code], began, now + 1, max_points=SPARK_POINTS)
-    history = [reading for reading in history if reading.received >= since]
-    return [(round(reading.t, 1), round(reading.value, tile.decimals)) for reading in history]
+def _points(tile: Tile, line: Iterable[Reading]) -> list[tuple[float, float]]:
+    return [(round(reading.t, 1), round(reading.value, tile.decimals)) for reading in line]

@@ -78,7 +78,7 @@ def board_sparks(request: HttpRequest) -> JsonResponse:
     Asked for after the first paint and for what is in view, since it reads more than all the rest of the page.
     """
     rows, now = _noted(request, rows_for(require(request, VIEW), _named(request))), time.time()
-    return JsonResponse({str(row.patient.pk): sparks_of(row.tiles, now) for row in rows})
+    return JsonResponse(sparks_of({str(row.patient.pk): row.tiles for row in rows}, now))
 
 
 def _noted(request: HttpRequest, rows: list[Row]) -> list[Row]:

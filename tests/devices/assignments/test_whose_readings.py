@@ -130,7 +130,7 @@ def test_no_sequence_shows_a_reading_to_the_wrong_person(people, gateway, sequen
     assert newest, "whoever has it now sees what it measured now"
     assert {row.seq for row in newest} <= since_moved
     tiles = tiles_of([device], by_device_and_metric(newest), end)
-    drawn = {round(value - 100.0) for line in sparks_of(tiles, end).values() for _, value in line}
+    drawn = {round(value - 100.0) for line in sparks_of({"": tiles}, end)[""].values() for _, value in line}
     assert drawn <= since_moved
 
 

@@ -194,3 +194,28 @@ def test_sparks_hold_three_hours_of_what_is_on_the_board(sign_in, patient) -> No
     store_readings(device, "heart_rate", [(4 * 3600, 99), (3600, 70), (60, 72)])
     sparks = sign_in("nurse").get(f"/ward/sparks/?patient={patient.pk}").json()
     assert [value for _, value in sparks[str(patient.pk)]["heart_rate"]] == [70, 72]
+
+
+def test_sparks_of_many_patients_are_those_of_each_and_one_question(sign_in, patient, monkeypatch) -> None:
+    from devices.services.telemetry import store
+
+    other = neighbour(patient, "T-2", "Other", "4-7")
+    for who, first in ((patient, 60.0), (other, 90.0)):
+        device = make_device(who)
+        store_readings(device, "heart_rate", [(9000 - 30 * n, first + n % 7) for n in range(300)])
+        store_readings(device, "spo2", [(9000 - 30 * n, 90 + n % 9) for n in range(300)])
+    questions, lines = [], store().lines
+    monkeypatch.setattr(store(), "lines", lambda *asked: questions.append(asked) or lines(*asked))
+    nurse, now = sign_in("nurse"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    each = {}
+    for who in (patient, other):
+        each |= nurse.get(f"/ward/sparks/?patient={who.pk}").json()
+    questions.clear()
+    both = nurse.get(f"/ward/sparks/?patient={patient.pk}&patient={other.pk}").json()
+    assert both == each
+    assert len(questions) == 1
+    assert {key: 60 < len(line) <= 120 for key, line in both[str(other.pk)].items()} == {
+        "heart_rate": True,
+        "spo2": True,
+    }
