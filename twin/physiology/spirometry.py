@@ -18,7 +18,7 @@ from twin.physiology.people import Condition, VirtualPatient
 REPEAT_SIGMA = 0.04  # from one session to the next, relative (E); within one, ATS/ERS 2019 wants 0.15 L
 HEIGHT_M = {"female": (1.65, 0.065), "male": (1.78, 0.07)}  # mean and spread of European adults (E): no record has it
 
-Equation = tuple[float, float, float]  # per m of height, per year of age, constant
+Equation = tuple[float, float, float, float]  # constant, per year of age, per year squared, per cm of height squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,29 @@ class Lungs:
     pef_l_per_s: float
 
 
-# ECCS/ERS: Quanjer et al., Eur Respir J 6 Suppl 16 (1993) 5, for ages 18 to 70; the oldest here lie beyond.
+# NHANES III, adults: Hankinson, Odencrantz, Fedan, Am J Respir Crit Care Med 159 (1999) 179, tables 4 and 5, for ages
+# to 80; the oldest here lie beyond. Read in two programs that carry the tables independently of each other (rspiro, its
+# data-raw/NHtb45.csv, and spiref), which agree in every digit. The paper has equations for three groups of the people
+# of the United States; these are those of the largest, and no record here says who belongs to which.
 NORMAL: dict[str, tuple[Equation, Equation, Equation]] = {
-    "female": ((4.43, -0.026, -2.89), (3.95, -0.025, -2.60), (5.50, -0.030, -1.11)),
-    "male": ((5.76, -0.026, -4.34), (4.30, -0.029, -2.49), (6.14, -0.043, 0.15)),
+    "female": (
+        (-0.3560, 0.01870, -0.000382, 0.00014815),
+        (0.4333, -0.00361, -0.000194, 0.00011496),
+        (0.9267, 0.06929, -0.001031, 0.00018623),
+    ),
+    "male": (
+        (-0.1933, 0.00064, -0.000269, 0.00018642),
+        (0.5536, -0.01303, -0.000172, 0.00014098),
+        (1.0523, 0.08272, -0.001301, 0.00024962),
+    ),
 }
+ADULT_YEARS = 20.0  # below it the paper has other equations
 
 
 def predicted(sex: str, height_m: float, age_years: float) -> Lungs:
-    """Return the reference values of a healthy adult. An age below 25 counts as 25, as the equations have it."""
-    age = max(age_years, 25.0)
-    return Lungs(*(per_m * height_m + per_year * age + constant for per_m, per_year, constant in NORMAL[sex]))
+    """Return the reference values of a healthy adult. An age below 20 counts as 20."""
+    age, height_cm = max(age_years, ADULT_YEARS), 100.0 * height_m
+    return Lungs(*(b0 + b1 * age + b2 * age**2 + b3 * height_cm**2 for b0, b1, b2, b3 in NORMAL[sex]))
 
 
 def lungs_of(who: VirtualPatient) -> Lungs:

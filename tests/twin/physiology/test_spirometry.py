@@ -29,11 +29,48 @@ def blown(until: float, since: float, seed: int = 3, **changes: object) -> dict[
     return found
 
 
-def test_reference_values_are_those_of_the_published_equations() -> None:
-    man, woman = predicted("male", 1.75, 50.0), predicted("female", 1.65, 50.0)
-    assert (man.fvc_l, man.fev1_l, man.pef_l_per_s) == pytest.approx((4.44, 3.585, 8.745))
-    assert (woman.fvc_l, woman.fev1_l, woman.pef_l_per_s) == pytest.approx((3.1195, 2.6675, 6.465))
-    assert predicted("male", 1.75, 19.0) == predicted("male", 1.75, 25.0)
+# What spiref 1.0.4 returns (kennethverstraete/spiref, `nhanes3`), by sex, height in m and age in years: FVC, FEV1, PEF.
+OF_ANOTHER_PROGRAM = [
+    ("male", 1.75, 50.0, (4.8753, 3.7896, 9.5804)),
+    ("male", 1.815, 33.0, (5.6760, 4.5805, 10.5883)),
+    ("female", 1.65, 50.0, (3.6574, 2.8976, 6.8838)),
+    ("female", 1.58, 74.0, (2.6344, 1.9737, 5.0574)),
+]
+
+
+@pytest.mark.parametrize(("sex", "height_m", "age_years", "expected"), OF_ANOTHER_PROGRAM)
+def test_reference_values_are_those_of_another_program(
+    sex: str, height_m: float, age_years: float, expected: tuple[float, ...]
+) -> None:
+    lungs = predicted(sex, height_m, age_years)
+    assert (lungs.fvc_l, lungs.fev1_l, lungs.pef_l_per_s) == pytest.approx(expected, abs=1e-4)
+
+
+def test_whoever_is_not_grown_up_counts_as_twenty() -> None:
+    assert predicted("male", 1.75, 19.0) == predicted("male", 1.75, 20.0) != predicted("male", 1.75, 21.0)
+
+
+@pytest.mark.parametrize(("sex", "height_m", "fev1_l"), [("male", 1.70, 2.87), ("female", 1.60, 2.17)])
+def test_at_seventy_the_first_second_is_the_one_that_others_compared_with(
+    sex: str, height_m: float, fev1_l: float
+) -> None:
+    """A table of the European Respiratory Journal sets reference studies beside each other; its row of Hankinson's."""
+    assert round(predicted(sex, height_m, 70.0).fev1_l, 2) == fev1_l
+
+
+# Lower limits of normal of a man's FVC: 28 CFR part 79, appendix A, which takes them from the same paper.
+LOWER_LIMITS_L = [
+    (154.9, 49, 2.96), (154.9, 65, 2.48), (154.9, 81, 1.86), (160.0, 61, 2.86), (165.1, 55, 3.31), (168.9, 79, 2.66),
+]  # fmt: skip
+PREDICTED_BUT_LIMIT = 0.00018642 - 0.00015695  # per cm of height squared; all other terms are the same in both
+
+
+@pytest.mark.parametrize(("height_cm", "age_years", "limit_l"), LOWER_LIMITS_L)
+def test_a_mans_capacity_lies_above_the_limit_in_law_by_what_the_paper_says(
+    height_cm: float, age_years: float, limit_l: float
+) -> None:
+    limit = predicted("male", height_cm / 100.0, age_years).fvc_l - PREDICTED_BUT_LIMIT * height_cm**2
+    assert limit == pytest.approx(limit_l, abs=0.011)  # its heights are rounded from inches
 
 
 def test_copd_is_obstruction_and_others_are_not_obstructed() -> None:
