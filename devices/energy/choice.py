@@ -15,6 +15,12 @@ from devices.energy.words import duration, energy
 from devices.protocol.suites import Suite
 
 BATCHES = (1, 2, 5, 10, 20, 50, 100, 300)
+BURSTS_WHILE_BELIEVED = 3  # one may be late and one lost before the ward takes a value for gone
+
+
+def most_hold_s(believed_s: float) -> float:
+    """Return how long values may stay away at most that the ward believes for so long, in s."""
+    return believed_s / BURSTS_WHILE_BELIEVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +122,50 @@ class Comparison:
 def compare(now: Duty, then: Duty, battery: Battery, level: float = 1.0) -> Comparison:
     """Return what `then` would change."""
     return Comparison(now, then, battery.life_s(now.power_w, level), battery.life_s(then.power_w, level))
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """For how long the ward believes a value without a newer one, in s.
+
+    device: those of the device itself. gateway: the shortest-lived of all that its gateway sends together.
+    """
+
+    device: float
+    gateway: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How what was asked for would really be sent, and what was shortened of it, a sentence each."""
+
+    duty: Duty
+    shortened: tuple[str, ...] = ()
+
+
+def as_sent(asked: Duty, believed: Believed) -> Sent:
+    """Return what a gateway makes of a wish: no value stays away until the ward has ceased to believe the one before.
+
+    The period is bounded by what the device's own values live for, the gathering by all that leave together.
+    """
+    why = []
+    every_s, hold_s = most_hold_s(believed.device), most_hold_s(believed.gateway)
+    duty = replace(asked, period_s=min(asked.period_s, every_s))
+    if duty.period_s < asked.period_s:
+        why.append(
+            f"Not every {duration(asked.period_s)} but every {duration(every_s)}: the ward believes its values for "
+            f"{duration(believed.device)} and has to hear from it {BURSTS_WHILE_BELIEVED} times in that time."
+        )
+    duty = replace(duty, batch=_most_batch(duty, hold_s))
+    if duty.batch < asked.batch:
+        why.append(
+            f"Not {asked.batch} measurements a message but {duty.batch}: no reading waits longer than "
+            f"{duration(hold_s)} at its gateway, where values lie that are believed for {duration(believed.gateway)}."
+        )
+    return Sent(duty, tuple(why))
+
+
+def _most_batch(duty: Duty, hold_s: float) -> int:
+    """Return the most measurements a message, of those asked for, of which none waits for longer than `hold_s`."""
+    allowed = [batch for batch in BATCHES if batch <= duty.batch and replace(duty, batch=batch).worst_age_s <= hold_s]
+    return max(allowed, default=1)

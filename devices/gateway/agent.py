@@ -20,7 +20,7 @@ from devices.gateway.collector import Collector
 from devices.gateway.config import ConfigRefused, GatewayConfig
 from devices.gateway.edge.guard import Guard
 from devices.gateway.edge.journal import Journal
-from devices.gateway.energy import Sending, believed_s
+from devices.gateway.energy import Sending
 from devices.gateway.greeting import greeter_of
 from devices.gateway.hearing import Hearing
 from devices.gateway.identity import IdentityUnusable
@@ -33,6 +33,7 @@ from devices.gateway.radio import tune_in
 from devices.gateway.settings import Settings
 from devices.gateway.state import Devices, Line, WorldClock, snapshot
 from devices.gateway.turn import LineTurn
+from devices.kinds.belief import believed_s
 from devices.protocol.facts import Fact
 from devices.protocol.suites import SUITE_NAMES, SuiteCiphers
 from devices.transport.dial import dial

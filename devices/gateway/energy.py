@@ -19,12 +19,11 @@ import msgspec
 from compliance.errors import DomainError
 from devices.emulator.plant import Sample
 from devices.energy.battery import DAY_S, Battery
-from devices.energy.choice import Choice, Wish, choose
+from devices.energy.choice import Choice, Wish, choose, most_hold_s
 from devices.energy.duty import Duty
 from devices.energy.links import LINKS
 from devices.energy.words import duration, energy
-from devices.kinds.measurement import stale_after_s
-from devices.kinds.registry import KINDS, Form, Urgency, urgency_of
+from devices.kinds.registry import Urgency, urgency_of
 from devices.protocol.facts import Fact, FactKind
 from devices.protocol.suites import Suite
 
@@ -34,7 +33,6 @@ LEARN_ROUNDS = 3  # before these nothing is known of what the devices bring, and
 CHOOSE_EVERY_S = 60.0
 TELL_EVERY_S, AGAIN_S = 600.0, DAY_S
 MOST_WORDS = 400
-BURSTS_WHILE_BELIEVED = 3  # one may be late and one lost before the ward takes a value for gone
 
 
 class BudgetRefused(DomainError):
@@ -88,16 +86,6 @@ class Follower(Protocol):
     def follow(self, hold_s: float, deflate: bool | None) -> None:
         """Gather ordinary readings for so long; deflate them, or not, or as configured for None."""
         ...
-
-
-def believed_s(kinds: Iterable[str]) -> float:
-    """Return how long every value that devices of these kinds report by themselves is believed without a newer one, s.
-
-    Without end when all they report comes with events.
-    """
-    known = [KINDS[kind] for kind in kinds if kind in KINDS]
-    measured = [one for kind in known for one in kind.measurements if one.kind is not Form.WAVEFORM]
-    return min((stale_after_s(one.period_s) for one in measured if one.period_s), default=math.inf)
 
 
 class Load:
@@ -155,7 +143,7 @@ class Sending:
         self._told: tuple[object, float] | None = None
         self.choice: Choice | None = None
         self._believed_s = believed_s
-        self._most_age_s = min(config.most_age_s, believed_s / BURSTS_WHILE_BELIEVED)
+        self._most_age_s = min(config.most_age_s, most_hold_s(believed_s))
         if config.battery and self._most_age_s < config.most_age_s:
             log.warning("event=budget_shortened most_age_s=%g wanted_s=%g", self._most_age_s, config.most_age_s)
 

@@ -258,6 +258,12 @@ def sending_of(device: Device) -> EdgeFact | None:
     return EdgeFact.objects.filter(device=device, kind=FactKind.SENDING).first()
 
 
+def kinds_behind(gateway_id: int) -> set[str]:
+    """Return the kinds of the devices whose readings a gateway sends."""
+    heard = Device.objects.filter(gateway=gateway_id).exclude(state=DeviceState.RETIRED)
+    return set(heard.values_list("kind", flat=True).distinct().order_by())
+
+
 def gateway_events(gateway: Gateway) -> list[Event]:
     """Return the newest fifty events about the gateway itself; what its devices did is on their pages."""
     return list(Event.objects.filter(gateway_id=gateway.pk, device_id=None).select_related("user")[:50])

@@ -38,11 +38,57 @@ def falling(device: Device, key: str, per_hour: float, hours: int = 48, start: f
     return [Reading(device.pk, i + 1, code, t, start - per_hour * i, t) for i, t in enumerate(times)]
 
 
-def test_polling_every_five_minutes_is_answered_in_one_sentence(client, cast, pump):
+def test_a_sensor_that_is_believed_for_long_is_answered_as_asked(client, cast, pump):
+    pump.kind = "cgm"
+    pump.save()
     sign_in(client, cast["nurse"])
     said = page(client, pump, **FIVE_MINUTES).content.decode()
     assert "If it measures every 5 minutes and sends 1 at a time, a charge lasts" in said
-    assert "a crossed limit is known up to 4 minutes later" in said
+    assert "Not every" not in said
+
+
+def test_polling_a_pump_every_five_minutes_is_answered_with_what_a_gateway_would_do(client, cast, pump):
+    sign_in(client, cast["nurse"])
+    answer = page(client, pump, **FIVE_MINUTES)
+    said = answer.content.decode()
+    assert "Asked for every 5 minutes and 1 at a time, its gateway would hear it every 1.7 minutes" in said
+    assert "a crossed limit is known up to 40 seconds later" in said
+    assert "Not every 5 minutes but every 1.7 minutes: the ward believes its values for 5 minutes" in said
+    assert answer.context["then"].period_s == 100.0, "every figure is that of what would really be sent"
+
+
+def test_what_else_hangs_on_the_gateway_bounds_how_long_a_reading_waits(client, cast, pump, patient):
+    sign_in(client, cast["nurse"])
+    gathered = {**FIVE_MINUTES, "period_s": 60, "batch": 2}
+    assert page(client, pump, **gathered).context["then"].batch == 2
+    monitor = Device.objects.create(
+        serial="M-7", kind="vital_signs_monitor", label="Monitor", gateway=pump.gateway, patient=patient, key_sealed=b""
+    )
+    answer = page(client, pump, **gathered)
+    assert answer.context["then"].batch == 1
+    assert "Not 2 measurements a message but 1: no reading waits longer than 10 seconds" in answer.content.decode()
+    assert "No reading waits longer than 10 seconds: the ward believes it for 30 seconds." in answer.content.decode()
+    monitor.state = "retired"
+    monitor.save()
+    assert page(client, pump, **gathered).context["then"].batch == 2
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_device_says_what_five_minutes_would_do(client, cast, pump, kind):
+    pump.kind = kind
+    pump.save()
+    sign_in(client, cast["nurse"])
+    answer = page(client, pump, **FIVE_MINUTES)
+    now, polls = answer.context["now"], answer.context["polls"]
+    lasts = "it hangs on the mains" if KINDS[kind].power is None else "a charge lasts"
+    assert lasts in answer.context["in_words"]
+    assert "a crossed limit is known" in answer.context["in_words"]
+    assert polls[0].asked.endswith(", now")
+    assert [poll.asked for poll in polls[1:]] == [
+        words
+        for seconds, words in ((10, "10 seconds"), (60, "60 seconds"), (300, "5 minutes"))
+        if seconds > now.period_s
+    ]
 
 
 def test_every_cipher_and_no_seal_and_every_link_stand_side_by_side(client, cast, pump):

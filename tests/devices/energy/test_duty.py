@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.energy.battery import DAY_S, Battery
-from devices.energy.choice import Wish, candidates, choose, compare
+from devices.energy.choice import BATCHES, Believed, Wish, as_sent, candidates, choose, compare
 from devices.energy.duty import Duty, deflated_share
 from devices.energy.links import LINKS
 from devices.energy.words import duration
@@ -35,6 +36,33 @@ def test_polling_every_five_minutes_lasts_longer_and_tells_later() -> None:
     assert found.then_life_s > found.now_life_s
     assert found.delay_grows_s == 240.0
     assert found.joules_saved_per_day == pytest.approx(MINUTE.joules_per_day * 0.8)
+
+
+@given(duties, st.floats(30, 5000), st.floats(30, 5000), st.sampled_from(BATCHES))
+def test_no_wish_lets_a_value_stay_away_until_the_one_before_is_not_believed(
+    duty: Duty, device_s: float, gateway_s: float, batch: int
+) -> None:
+    asked = replace(duty, batch=batch)
+    sent = as_sent(asked, Believed(device_s, gateway_s))
+    assert sent.duty.period_s == min(asked.period_s, device_s / 3)
+    assert sent.duty.batch == 1 or sent.duty.worst_age_s <= gateway_s / 3
+    assert sent.duty.batch <= asked.batch
+    assert (sent.duty == asked) == (not sent.shortened)
+    assert replace(sent.duty, period_s=asked.period_s, batch=asked.batch) == asked, "nothing else is changed"
+
+
+def test_what_is_shortened_of_a_wish_is_said_with_both_times() -> None:
+    asked = replace(MINUTE, period_s=300.0, batch=10)
+    sent = as_sent(asked, Believed(device=150.0, gateway=30.0))
+    assert (sent.duty.period_s, sent.duty.batch) == (50.0, 1)
+    period, batch = sent.shortened
+    assert "Not every 5 minutes but every 50 seconds: the ward believes its values for 2.5 minutes" in period
+    assert "Not 10 measurements a message but 1: no reading waits longer than 10 seconds" in batch
+
+
+def test_what_comes_with_events_alone_is_never_shortened() -> None:
+    asked = replace(MINUTE, period_s=3600.0, batch=300)
+    assert as_sent(asked, Believed(math.inf, math.inf)).duty == asked
 
 
 def test_gathering_delays_alarms_unless_they_are_sent_at_once() -> None:

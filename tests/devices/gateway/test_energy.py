@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from devices.emulator.plant import Sample
 from devices.gateway.config import load
-from devices.gateway.energy import CHOOSE_EVERY_S, BudgetRefused, EnergyConfig, Sending, believed_s
+from devices.gateway.energy import CHOOSE_EVERY_S, BudgetRefused, EnergyConfig, Sending
 from devices.gateway.gathering import MOST_READINGS, Waiting, joined_batches
 from devices.gateway.pace import ALL, Pace
 from devices.gateway.queue import Batch, DiskQueue
+from devices.kinds.belief import believed_s
 from devices.kinds.registry import Urgency, by_key
 from devices.protocol.decoding import decode_readings
 from devices.protocol.facts import Fact, FactKind
