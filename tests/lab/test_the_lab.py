@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from setuptools import find_packages
 
 from tests.devices.gateway.conftest import write_config  # noqa: F401 a fixture
 from tests.lab.table import ATTACKS, as_markdown, slug
+from tests.ports import claim_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("twin", "imaging", "devices", "compliance")
@@ -64,3 +66,16 @@ def test_every_event_of_the_table_stands_among_what_is_refused() -> None:
 
 def test_attacks_have_names_of_their_own() -> None:
     assert len({attack.name for attack in ATTACKS}) == len({slug(attack) for attack in ATTACKS}) == len(ATTACKS)
+
+
+@pytest.mark.process
+def test_the_receiver_that_believes_everybody_serves_no_house(tmp_path: Path) -> None:
+    environment = os.environ | {"MEDTWIN_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.vulnerable", str(claim_port())]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode != 0
+    assert "this receiver believes everybody: it serves no house" in ended.stderr
+
+
+def test_the_receiver_listens_to_nobody_but_its_own_machine() -> None:
+    assert "interface=127.0.0.1:" in (ROOT / "tests" / "vulnerable.py").read_text()

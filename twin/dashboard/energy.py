@@ -14,9 +14,13 @@ from compliance.services.accesses import record_list_access
 from devices.energy.cpu import CIPHERS
 from devices.energy.lines import SOURCE as LINES_SOURCE
 from devices.energy.links import LINKS
+from devices.energy.measured import measured
+from devices.energy.trust import ACTS
+from devices.energy.trust import SOURCE as TRUST_SOURCE
 from devices.protocol.suites import Suite
 from twin.dashboard import words
 from twin.dashboard.figures import Figure, Series, bars, message, stacked
+from twin.dashboard.lab import lab_card
 from twin.dashboard.mount import HouseDash
 from twin.dashboard.parts import Component, Proof, answers, card, counted, evidence_of, frame, graph, table, tile
 from twin.selectors.analytics import Filters
@@ -39,7 +43,8 @@ page = HouseDash(
 def _sources() -> Component:
     sources = [(link.label, link.source) for link in LINKS.values()]
     sources += [(suite.facts.label, CIPHERS[suite].source) for suite in Suite]
-    known = [html.Div([html.Dt(what), html.Dd(source)]) for what, source in [*sources, ("Lines", LINES_SOURCE)]]
+    of_lines = (("Lines", LINES_SOURCE), ("Proving oneself", TRUST_SOURCE))
+    known = [html.Div([html.Dt(what), html.Dd(source)]) for what, source in [*sources, *of_lines]]
     return html.Details(
         [
             html.Summary("Where the figures come from"),
@@ -48,6 +53,24 @@ def _sources() -> Component:
         ],
         className="card",
     )
+
+
+def _trust() -> Component:
+    over = [LINKS[name] for name in ("wifi", "lte-m", "ethernet")]
+    head = ("Act", "How often", "Bytes up", "Bytes down", "Computing", *(link.label for link in over))
+    rows = [
+        (
+            act.label,
+            act.often,
+            f"{sum(act.up):,}",
+            f"{sum(act.down):,}",
+            f"{1e3 * act.busy_s:.0f} ms",
+            *(words.energy(act.cost(link).total_j) for link in over),
+        )
+        for act in ACTS
+    ]
+    about = "On a processor of 64 MHz. Not in it: TLS, and the radio's tail, which a connection has without it too."
+    return html.Div([html.P(about, className="small"), table(head, rows, numbers=range(2, len(head)))])
 
 
 page.layout = html.Div(
@@ -68,6 +91,13 @@ page.layout = html.Div(
                 "joules of a patient's day, uplink",
                 graph("energy-lines", "Joules of a patient's day, by line and cipher"),
                 html.Div(id="energy-ways"),
+                span="span-12",
+            ),
+            card("What proving oneself costs a gateway", "modelled; bytes measured", _trust(), span="span-12"),
+            card(
+                "Security off and on, in time and under attack",
+                "measured in the lab, synthetic traffic",
+                lab_card(measured()),
                 span="span-12",
             ),
             card("Largest consumers", "both hops", html.Div(id="energy-devices"), span="span-12"),

@@ -9,10 +9,13 @@ import pytest
 from django.db import OperationalError
 
 from compliance.models import Event
+from devices.energy.measured import NONE, REPLAY, Cell, Measured, Spread, in_words, measured
 from twin.dashboard import adherence, energy, figures, mount, security, words
+from twin.dashboard.lab import lab_card
 from twin.selectors.analytics import PERIODS, Filters
 
 pytestmark = pytest.mark.django_db
+ONE = Spread(1.0, 1.0, 1.0)
 FILL = {"energy": energy.fill, "security": security.fill, "adherence": adherence.fill}
 
 
@@ -54,6 +57,33 @@ def test_the_energy_page_shows_the_sums(cast, on_behalf_of, device):
         assert joules[f"{line}, unprotected"] < joules[f"{line}, Ascon-AEAD128"]
     assert "Measured: what each line writes" in str(ways)
     assert str(ways).count("hop=uplink") == 12  # each day's joules open the frames that were counted for them
+
+
+def test_the_energy_page_says_what_security_costs_in_time_and_what_it_keeps():
+    said = str(energy.page.layout)
+    run = measured()
+    for sentence in in_words(run):
+        assert sentence in said
+    assert "Measured in the lab, synthetic traffic" in said
+    assert run.command in said
+    assert run.machine in said
+    assert said.count("'never'") >= len(run.attacks), "whoever believes everybody never names an attack"
+    for act in ("Pairing", "Greeting"):
+        assert act in said
+
+
+def test_a_difference_that_may_be_noise_is_called_so_beside_the_figure():
+    calm, other = Spread(10.0, 8.0, 12.0), Spread(11.0, 9.0, 13.0)
+    cells = [
+        Cell(attack, secured, latency, None, ONE, ONE, ONE, ONE, None)
+        for attack, latencies in ((NONE, (calm, other)), (REPLAY, (calm, Spread(30.0, 20.0, 40.0))))
+        for secured, latency in zip((True, False), latencies, strict=True)
+    ]
+    said = str(lab_card(Measured("c", "m", 1, 3, 8.0, 6, 1500, 1024, tuple(cells))))
+    assert said.count("within the noise") == 1 + str(
+        in_words(Measured("c", "m", 1, 3, 8.0, 6, 1500, 1024, tuple(cells)))
+    ).count("within the noise")
+    assert "10 ms (8–12)" in said
 
 
 def test_the_security_page_shows_the_events(cast, on_behalf_of, device):

@@ -1,0 +1,1 @@
+"""What security costs in time, and what it keeps under attack."""
