@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dash import html
 
-from devices.energy.measured import ATTACKS, Cell, Measured, Spread, figures, in_words
+from devices.energy.measured import ATTACKS, NONE, Cell, Measured, Spread, figures, in_words
 from twin.dashboard.parts import Component, Row, table
 
 HEAD = (
@@ -24,6 +24,9 @@ Words = Callable[[Spread], str]
 
 
 def _ms(spread: Spread) -> str:
+    """Return milliseconds, or seconds where they are many."""
+    if spread.median >= 1000.0:
+        return _s(Spread(*(value / 1000.0 for value in (spread.median, spread.low, spread.high))))
     return f"{figures(spread.median)} ms ({figures(spread.low)}–{figures(spread.high)})"
 
 
@@ -54,7 +57,8 @@ def lab_card(run: Measured) -> Component:
             html.Ul([html.Li(sentence) for sentence in in_words(run)]),
             table(HEAD, [row for attack in run.attacks for row in _rows(run, attack)], numbers=range(2, len(HEAD))),
             html.P(_about(run), className="muted small"),
-        ]
+        ],
+        className="stack lab",
     )
 
 
@@ -70,7 +74,7 @@ def _cell(of: Figure, words: Words, cell: Cell, other: Cell | None = None) -> Co
     """Return a figure in words; beside the `other` it says where the difference is no more than the noise."""
     spread, against = of(cell), None if other is None else of(other)
     if spread is None:
-        return "never"
+        return "–" if cell.attack == NONE else "never"
     if against is None or spread.apart(against) or spread == against:
         return words(spread)
     return [words(spread), html.Br(), html.Span("within the noise", className="muted small")]
