@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -23,13 +23,11 @@ from devices.energy.measured import CROWD, NONE, REPLAY, TRICKLE
 
 GATEWAYS = 6
 FILES = 1024  # that a server may open: what a small machine gives a process
-STRANGERS, QUICK_STRANGERS = 1_500, 1_200
 EVERY_S = 0.5  # between two values of a monitor
 FRESH_S = 2.0
 LOOK_S = 0.1
-LEAD_S = 2.0  # for an attack to unfold
 CUT_AT_S = 0.5  # every gateway loses its line, as lines are lost in life, and has to come in again
-CALM_AFTER_S = 1.0
+CALM_AFTER_S = 0.7
 MARK = "made-to-be-attacked"  # tests/lab/receiver.py serves no home without it
 EVENTS = {
     NONE: (),
@@ -42,6 +40,15 @@ SERVERS = {
     True: [*SECURED, "twin.asgi:application"],
     False: [sys.executable, "-m", "tests.vulnerable", "{port}"],
 }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How long and hard one measurement is. lead_s: for an attack to unfold, not counted. strangers: in a crowd."""
+
+    seconds: float
+    lead_s: float
+    strangers: int
 
 
 @dataclass
@@ -127,7 +134,7 @@ class House:
             found.append(own)
         return found
 
-    def plan(self, port: int, secured: bool, turn: int, seconds: float) -> dict[str, Any]:
+    def plan(self, port: int, secured: bool, turn: int, trial: Trial) -> dict[str, Any]:
         """Return what the honest gateways do in a measurement: one danger each, spread over the time."""
         gateways = [
             {
@@ -135,7 +142,7 @@ class House:
                 "key": own["key"],
                 "monitor": own["monitor"],
                 "endangered": [own["sensors"][turn]],
-                "danger_at_s": seconds * (number + 0.5) / GATEWAYS,
+                "danger_at_s": trial.seconds * (number + 0.5) / GATEWAYS,
             }
             for number, own in enumerate(self.gateways[secured])
         ]
@@ -144,8 +151,8 @@ class House:
             "sealed": secured,
             "gateways": gateways,
             "first": (turn + 1) * 10_000_000,
-            "seconds": seconds,
-            "lead_s": LEAD_S,
+            "seconds": trial.seconds,
+            "lead_s": trial.lead_s,
             "cut_at_s": CUT_AT_S,
             "every_s": EVERY_S,
         }
@@ -198,29 +205,37 @@ class Gateways:
         self._process.communicate()
 
 
-def measure_once(
-    house: House, gateways: Gateways, port: int, secured: bool, attack: str, turn: int, seconds: float, strangers: int
-) -> Outcome:
-    """Measure one server under one attack, once."""
-    plan = house.plan(port, secured, turn, seconds)
-    gateways.ask(json.dumps(plan))
-    recorded = gateways.answer()
-    looks = Looks(codes=EVENTS[attack])
-    looks.known = _named(looks.codes)
-    with _attackers(attack, port, recorded, strangers, turn):
-        looks.began = time.monotonic()
-        gateways.ask("go")
-        _look(looks, [], LEAD_S)
-        _look(looks, [own["monitor"]["id"] for own in plan["gateways"]], seconds)
-        heard = gateways.answer()
-        found = _outcome(heard, looks)
-    time.sleep(CALM_AFTER_S)
-    return found
+@dataclass(frozen=True)
+class Stand:
+    """Everything that a measurement needs. ports: of the two servers, by whether it is secured."""
+
+    house: House
+    gateways: Gateways
+    ports: Mapping[bool, int]
+    trial: Trial
+
+    def measure(self, attack: str, secured: bool, turn: int) -> Outcome:
+        """Measure one server under one attack, once. turn: how many measurements it had before."""
+        port, trial = self.ports[secured], self.trial
+        plan = self.house.plan(port, secured, turn, trial)
+        self.gateways.ask(json.dumps(plan))
+        recorded = self.gateways.answer()
+        looks = Looks(codes=EVENTS[attack])
+        looks.known = _named(looks.codes)
+        attacked = {"attack": attack, "port": port, "recorded": recorded, "strangers": trial.strangers, "seed": turn}
+        with _attackers(attacked):
+            looks.began = time.monotonic()
+            self.gateways.ask("go")
+            _look(looks, [], trial.lead_s)
+            _look(looks, [own["monitor"]["id"] for own in plan["gateways"]], trial.seconds)
+            found = _outcome(self.gateways.answer(), looks)
+        time.sleep(CALM_AFTER_S)
+        return found
 
 
 @contextmanager
-def _attackers(attack: str, port: int, recorded: object, strangers: int, seed: int) -> Iterator[None]:
-    if attack == NONE:
+def _attackers(plan: dict[str, Any]) -> Iterator[None]:
+    if plan["attack"] == NONE:
         yield
         return
     command = [sys.executable, "-m", "benchmarks.security.attackers"]
@@ -228,7 +243,6 @@ def _attackers(attack: str, port: int, recorded: object, strangers: int, seed: i
     try:
         assert process.stdin is not None
         assert process.stdout is not None
-        plan = {"attack": attack, "port": port, "recorded": recorded, "strangers": strangers, "seed": seed}
         process.stdin.write(json.dumps(plan) + "\n")
         process.stdin.flush()
         process.stdout.readline()
