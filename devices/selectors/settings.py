@@ -31,7 +31,8 @@ def standing_of(device: Device) -> Standing | None:
     wish = DesiredSettings.objects.filter(device=device).select_related("set_by").first()
     if wish is None:
         return None
-    told = EdgeFact.objects.filter(device=device, kind=FactKind.SET).first()
+    # By when it was received: a gateway whose clock was set back tells newer things at earlier times.
+    told = EdgeFact.objects.filter(device=device, kind=FactKind.SET).order_by("-received_at", "-pk").first()
     taken = told is not None and told.values.get("number", -1.0) >= wish.number
     return Standing(wish, told.received_at if told is not None and taken else None)
 

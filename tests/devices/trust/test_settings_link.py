@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from channels.db import database_sync_to_async
 
-from devices.models import EdgeFact
+from devices.models import Device, EdgeFact
 from devices.protocol.facts import Fact, FactKind
 from devices.protocol.settings import DeviceSettings, GatewaySettings, detach
 from devices.selectors.settings import standing_of
@@ -55,23 +56,48 @@ async def test_a_wish_ends_the_connection_and_comes_with_the_next_welcome(toy, d
     await toy.socket.disconnect()
 
 
+def tell(device: Device, seq: int, number: float, *, at: float, received_at: float) -> None:
+    """Have the gateway say that it follows. at: by its own clock; received_at: by ours; s since the Unix epoch."""
+    told = Fact(device.pk, at, FactKind.SET, "settings", 0, "w", "d", False, {"number": number})
+    keep_facts([Arrived(ToldFact(seq, told), b"frame", b"s" * 32, device.gateway_id, 0)], received_at)
+
+
+def is_taken(device: Device) -> bool:
+    standing = standing_of(device)
+    assert standing is not None
+    return standing.taken_at is not None
+
+
 def test_what_a_gateway_tells_counts_for_the_wish_that_it_follows(device) -> None:
-    def tell(seq: int, number: float) -> None:
-        told = Fact(device.pk, time.time(), FactKind.SET, "settings", 0, "w", "d", False, {"number": number})
-        keep_facts([Arrived(ToldFact(seq, told), b"frame", b"s" * 32, device.gateway_id, 0)], time.time())
-
-    def taken() -> bool:
-        standing = standing_of(device)
-        assert standing is not None
-        return standing.taken_at is not None
-
+    now = time.time()
     assert standing_of(device) is None
     configure_device(device=device, wanted=DeviceSettings(5.0))
-    assert not taken()
-    tell(1, 1.0)
-    assert taken()
+    assert not is_taken(device)
+    tell(device, 1, 1.0, at=now, received_at=now)
+    assert is_taken(device)
     configure_device(device=device, wanted=DeviceSettings(2.0))
-    assert not taken()
-    tell(2, 2.0)
-    assert taken()
+    assert not is_taken(device)
+    tell(device, 2, 2.0, at=now + 1, received_at=now + 1)
+    assert is_taken(device)
     assert EdgeFact.objects.filter(kind=FactKind.SET).count() == 2
+
+
+def test_a_gateway_whose_clock_was_set_back_is_believed_by_when_it_was_heard(device) -> None:
+    now = time.time()
+    for number in (1, 2):
+        configure_device(device=device, wanted=DeviceSettings(float(number)))
+    tell(device, 1, 1.0, at=now, received_at=now - 20)
+    tell(device, 2, 2.0, at=now - 3600, received_at=now - 10)  # an hour earlier by its clock, and said later
+    assert is_taken(device)
+    standing = standing_of(device)
+    assert standing is not None
+    assert standing.taken_at == datetime.fromtimestamp(now - 10, tz=UTC)
+
+
+def test_of_what_came_in_one_batch_the_last_counts(device) -> None:
+    now = time.time()
+    for number in (1, 2):
+        configure_device(device=device, wanted=DeviceSettings(float(number)))
+    tell(device, 1, 1.0, at=now, received_at=now)
+    tell(device, 2, 2.0, at=now, received_at=now)
+    assert is_taken(device)
