@@ -21,6 +21,8 @@ class LimitRow:
     measurement: Measurement
     bound: forms.BoundField
     delay: forms.BoundField
+    name: str = ""  # by which a page asks for the house's again
+    set_to: Setting | None = None  # what is stored for this patient
 
     @property
     def own(self) -> bool:
@@ -35,7 +37,7 @@ class LimitsForm(forms.Form):
         self, house: Sequence[Limit], own: Mapping[LimitKey, Setting], data: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(data)
-        self.house = list(house)
+        self.house, self.stored = list(house), dict(own)
         for limit in house:
             name, measurement = _name(limit.key), by_key(limit.metric)
             set_to = own.get(limit.key)
@@ -51,11 +53,16 @@ class LimitsForm(forms.Form):
         """Yield the lines in the order of the house's table."""
         for limit in self.house:
             name = _name(limit.key)
-            yield LimitRow(limit, by_key(limit.metric), self[f"bound-{name}"], self[f"delay-{name}"])
+            fields = self[f"bound-{name}"], self[f"delay-{name}"]
+            yield LimitRow(limit, by_key(limit.metric), *fields, name, self.stored.get(limit.key))
 
     def settings(self) -> dict[LimitKey, Setting | None]:
         """Return what was entered; None where both fields are empty."""
         return {limit.key: self._setting(limit) for limit in self.house}
+
+    def named(self, name: str) -> LimitKey | None:
+        """Return the limit that a row calls by this name; None for no row of this form."""
+        return next((limit.key for limit in self.house if _name(limit.key) == name), None)
 
     def refuse(self, wrong: Mapping[LimitKey, str]) -> None:
         """Show what the service refused beside its field."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from twin.dashboard import routes as dashboard
-from twin.views import alerts, evidence, limits, own_evidence, own_record, patient, timeline, ward, whatif
+from twin.views import (
+    alerts,
+    device_limits,
+    evidence,
+    limits,
+    own_evidence,
+    own_record,
+    patient,
+    timeline,
+    ward,
+    whatif,
+)
 
 app_name = "twin"
 # The paths of the staff, below /me/: what a patient may open about the own record.
@@ -47,6 +58,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("patients/<uuid:patient_id>/timeline/picture/", timeline.patient_picture, name="timeline_picture"),
     path("devices/<int:device_id>/timeline/", timeline.device_timeline, name="device_timeline"),
     path("devices/<int:device_id>/timeline/picture/", timeline.device_picture, name="device_timeline_picture"),
+    path("devices/<int:device_id>/limits/", device_limits.device_limits, name="device_limits"),
     path("patients/<uuid:patient_id>/limits/", limits.limits, name="limits"),
     path("patients/<uuid:patient_id>/what-if/", whatif.what_if, name="what_if"),
     path("patients/<uuid:patient_id>/what-if/run/", whatif.what_if_run, name="what_if_run"),

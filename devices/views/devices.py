@@ -49,6 +49,7 @@ from devices.telemetry import Reading
 
 log = logging.getLogger(__name__)
 CONFIGURE = "devices.configure_device"
+SET_LIMITS = "twin.set_limits"
 PAGE = 100  # devices on one page, those that need somebody first
 ACTIONS = {  # state -> what the button says, and what follows
     DeviceState.QUARANTINED: (
@@ -119,6 +120,7 @@ def device_page(request: HttpRequest, device_id: int) -> HttpResponse:
         "is_gateway": False,
         "certificates": certificates_of(device)[:10],
         "pairing_url": reverse("devices:device_pairing", args=[device.pk]),
+        "may_set_limits": device.patient is not None and may_once_confirmed(user, SET_LIMITS, device.patient),
         "may_configure": may_configure and device.state != DeviceState.RETIRED,
     }
     return render(request, "devices/device.html", context)

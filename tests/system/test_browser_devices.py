@@ -151,6 +151,27 @@ def test_from_two_boxes_to_a_value_that_is_seen_live(visit: Callable[..., Visit]
     eventually(lambda: page.reload() and page.get_by_text("Its gateway follows:").count(), 60, "it follows")
     press(page, "Monitor by the window")
 
+    # A limit of what it measures: an own value beside the default, undone, and back to the default.
+    press(page, "Alarm limits of what it measures")
+    bound = page.get_by_label("Temperature, high limit, medium priority, °C")
+    house = str(bound.get_attribute("placeholder"))
+    bound.fill("400")
+    page.get_by_role("button", name="Save limits").click()
+    page.locator(".wrong", has_text="lies between").wait_for()
+    me.complaints.clear()  # that the answer was 400
+    bound.fill("39.5")
+    page.get_by_role("button", name="Save limits").click()
+    page.get_by_text("Own value.").wait_for()
+    page.get_by_role("button", name="Back to the house's limit: Temperature, high, medium").click()
+    page.get_by_text("Own value.").wait_for(state="detached")
+    page.get_by_role("button", name="Undo").first.click()
+    page.get_by_text("Own value.").wait_for()
+    assert bound.input_value() == "39.5"
+    page.get_by_role("button", name="Back to the house's limit: Temperature, high, medium").click()
+    page.get_by_text("Own value.").wait_for(state="detached")
+    assert (bound.input_value(), bound.get_attribute("placeholder")) == ("", house)
+    press(page, "Leave as it is")
+
     # What the gateway runs is approved, and the device taken off again before it falls silent.
     page.locator(".facts").get_by_role("link", name=GATEWAY).click()
     page.get_by_text("up", exact=True).wait_for(timeout=LIVE_MS)
@@ -172,10 +193,11 @@ def test_from_two_boxes_to_a_value_that_is_seen_live(visit: Callable[..., Visit]
         "device_paired",
         "device_assigned",
         "device_configured",
+        "limits_set",
         "device_unassigned",
         "device_retired",
     ):
-        assert page.locator("td.mono", has_text=code).count() == 1, code
+        assert page.locator("td.mono", has_text=code).count() == (4 if code == "limits_set" else 1), code
 
 
 def test_a_file_of_many_is_mended_registered_and_paired_from_what_is_downloaded(

@@ -79,6 +79,15 @@ class Setting:
     delay_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What one change did to one limit. None: the house's held, or holds again."""
+
+    key: LimitKey
+    before: Setting | None
+    after: Setting | None
+
+
 def with_settings(limits: Iterable[Limit], *layers: Iterable[Setting]) -> tuple[Limit, ...]:
     """Return `limits` with each layer's settings put over them; a later layer (the patient's own) goes before."""
     chosen = {setting.key: setting for layer in layers for setting in layer}

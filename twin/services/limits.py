@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from twin.alerts.limits import Limit, LimitKey, Setting, Side, with_settings
 from twin.alerts.rulebook import Rulebook, build
 from twin.errors import TwinError
 from twin.models import AlertLimit
-from twin.selectors.limits import house_limits, own_settings, settings_by_patient
+from twin.selectors.limits import LIMITS_SET, LimitChange, house_limits, own_settings, settings_by_patient
 
 MAX_DELAY_S = 3600.0
 NEWS_FLOOR_S = 120.0  # a value that the ward still shows as current has to alarm, however late it came
@@ -34,6 +35,17 @@ class LimitsRefused(TwinError):
     def __init__(self, wrong: Mapping[LimitKey, str]) -> None:
         super().__init__("Some limits cannot be used: " + "; ".join(wrong.values()))
         self.wrong = dict(wrong)
+
+
+class LimitsChangedSince(TwinError):
+    """A change cannot be undone: what it set does not hold any more."""
+
+    code = "limits_changed_since"
+
+    def __init__(self, key: LimitKey) -> None:
+        what = f"{by_key(key.metric).label}, {key.side} limit, {key.priority} priority"
+        super().__init__(f"{what}: it was changed again since, so nothing was undone.")
+        self.key = key
 
 
 def rulebook_basis() -> tuple[object, ...]:
@@ -56,26 +68,65 @@ def load_rulebook(patient: Patient | None = None) -> Rulebook[UUID]:
     )
 
 
-def set_limits(*, patient: Patient, user: User, settings: Mapping[LimitKey, Setting | None]) -> tuple[Limit, ...]:
+def set_limits(
+    *,
+    patient: Patient,
+    user: User,
+    settings: Mapping[LimitKey, Setting | None],
+    device: Device | None = None,
+) -> tuple[Limit, ...]:
     """Set limits for one patient and return all that hold now; None goes back to the house's.
 
-    The writer of readings follows within `alert_watch.RELOAD_S`. Raises LimitsRefused, with the reason by limit, when a
-    bound lies outside the metric's physical range, low is not below high, a more urgent level is not further out, or a
-    delay is negative or over an hour; then nothing is changed.
+    device: from whose page it was done. The writer of readings follows within `alert_watch.RELOAD_S`. Raises
+    LimitsRefused, with the reason by limit, when a bound lies outside the metric's physical range, low is not below
+    high, a more urgent level is not further out, or a delay is negative or over an hour; then nothing is changed.
     """
+    return _change(_Act(patient, user, device), lambda before: settings)
+
+
+def undo_limits(*, patient: Patient, user: User, change: LimitChange, device: Device | None = None) -> None:
+    """Put back what held before one change of this patient's limits, as a change of its own.
+
+    Raises LimitsChangedSince when something that it set does not hold any more, and LimitsRefused when what held
+    before does not fit to what holds now; then nothing is changed.
+    """
+
+    def put_back(before: Mapping[LimitKey, Setting]) -> Mapping[LimitKey, Setting | None]:
+        for one in change.changed:
+            if before.get(one.key) != one.after:
+                raise LimitsChangedSince(one.key)
+        return {one.key: one.before for one in change.changed}
+
+    _change(_Act(patient, user, device, undoes=change.number), put_back)
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """Who changes whose limits. undoes: the number of the event that is undone."""
+
+    patient: Patient
+    user: User
+    device: Device | None
+    undoes: int | None = None
+
+
+def _change(
+    act: _Act, choose: Callable[[Mapping[LimitKey, Setting]], Mapping[LimitKey, Setting | None]]
+) -> tuple[Limit, ...]:
     house = {limit.key: limit for limit in house_limits() if limit.side is not Side.EQUAL}
     with transaction.atomic():
         Patient.objects.select_for_update().get(
-            pk=patient.pk
+            pk=act.patient.pk
         )  # two physicians at once must not make a pair that crosses
-        before = own_settings(patient)
+        before = own_settings(act.patient)
+        settings = choose(before)
         after = {**before, **{key: value for key, value in settings.items() if value is not None and key in house}}
         for key in (key for key, value in settings.items() if value is None):
             after.pop(key, None)
         in_force = with_settings(house.values(), after.values())
         if wrong := problems(in_force):
             raise LimitsRefused(wrong)
-        _store(patient, user, before, after)
+        _store(act, before, after)
     return in_force
 
 
@@ -113,7 +164,7 @@ def _crossing(lower: Limit, upper: Limit) -> str:
     )
 
 
-def _store(patient: Patient, user: User, before: Mapping[LimitKey, Setting], after: Mapping[LimitKey, Setting]) -> None:
+def _store(act: _Act, before: Mapping[LimitKey, Setting], after: Mapping[LimitKey, Setting]) -> None:
     """Write what differs, with one audit event that names every change."""
     changes = []
     for key in sorted(before.keys() | after.keys()):
@@ -121,16 +172,16 @@ def _store(patient: Patient, user: User, before: Mapping[LimitKey, Setting], aft
         if old == new:
             continue
         metric, side, priority = key
-        AlertLimit.objects.filter(patient=patient, metric=metric, side=side, priority=priority).delete()
+        AlertLimit.objects.filter(patient=act.patient, metric=metric, side=side, priority=priority).delete()
         if new is not None:
             AlertLimit.objects.create(
-                patient=patient,
+                patient=act.patient,
                 metric=metric,
                 side=side,
                 priority=priority,
                 bound=new.bound,
                 delay_s=new.delay_s,
-                set_by=user,
+                set_by=act.user,
             )
         changes.append(
             {"limit": " ".join(key), "from": old and [old.bound, old.delay_s], "to": new and [new.bound, new.delay_s]}
@@ -138,9 +189,10 @@ def _store(patient: Patient, user: User, before: Mapping[LimitKey, Setting], aft
     if changes:
         record_event(
             category=EventCategory.CLINICAL,
-            code="limits_set",
+            code=LIMITS_SET,
             message="Alarm limits were set for this patient.",
-            patient=patient,
-            user=user,
-            detail={"changes": changes},
+            patient=act.patient,
+            user=act.user,
+            device_id=act.device.pk if act.device is not None else None,
+            detail={"changes": changes} | ({} if act.undoes is None else {"undoes": act.undoes}),
         )

@@ -156,7 +156,7 @@ def test_physician_sets_limits_and_others_may_not(as_role, cgm, alert):
     assert answer.status_code == 302
     kept = set(AlertLimit.objects.values_list("side", "bound", "delay_s"))
     assert kept == {("low", 80.0, 0.0), ("high", 250.0, 600.0)}
-    for role in ("nurse", "caregiver", "administrator", "trainer"):
+    for role in ("nurse", "caregiver", "trainer"):
         assert as_role(role).get(url).status_code == 404
 
 
