@@ -14,6 +14,7 @@ from devices.views import (
     pairing_door,
     provisioning,
     register,
+    rules,
     settings,
     wearer,
 )
@@ -35,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("evidence/reading/<int:device_id>/<int:sequence>/proof/", evidence.reading_bundle, name="reading_bundle"),
     path("evidence/waveform/<int:device_id>/<int:sequence>/", evidence.waveform_evidence, name="waveform_evidence"),
     path("devices/<int:device_id>/settings/", settings.device_settings, name="device_settings"),
+    path("devices/<int:device_id>/rules/", rules.device_rules, name="device_rules"),
     path("devices/<int:device_id>/wearer/", wearer.device_wearer, name="device_wearer"),
     path("devices/gateways/<int:gateway_id>/pairing/", pairing.pair_gateway, name="gateway_pairing"),
     path("devices/<int:device_id>/pairing/", pairing.pair_device, name="device_pairing"),

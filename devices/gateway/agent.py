@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from devices.gateway.collector import Collector
 from devices.gateway.config import ConfigRefused, GatewayConfig
 from devices.gateway.edge.guard import Guard
 from devices.gateway.edge.journal import Journal
+from devices.gateway.edge.wishes import judge
 from devices.gateway.energy import Sending
 from devices.gateway.greeting import greeter_of
 from devices.gateway.hearing import Hearing
@@ -61,7 +63,8 @@ class Agent:
 
     def __init__(self, config: GatewayConfig) -> None:
         self.config = config
-        self.settings = Settings(config.path(config.queue).with_suffix(".settings.json"), self._device_ids())
+        kept = config.path(config.queue).with_suffix(".settings.json")
+        self.settings = Settings(kept, self._device_ids(), partial(judge, config.edge, self._kinds()))
         self._greeter = greeter_of(config, self.settings)
         config.tls()  # what cannot be used is said at the start, not at the first connection
         config.coap()
@@ -112,10 +115,10 @@ class Agent:
         edge = self.config.edge
         if edge.actuate and not isinstance(plant, Actuator):
             raise ConfigRefused(f"edge.actuate is on, but {self.config.plant.entry} can make no device act")
-        kinds = {device.device_id: device.kind for device in self.config.devices}
         journal = Journal(self.config.path(self.config.queue).with_suffix(".edge.json"))
-        guard = Guard(edge, kinds, journal, plant if isinstance(plant, Actuator) else None)
+        guard = Guard(edge, self._kinds(), journal, plant if isinstance(plant, Actuator) else None)
         guard.online = lambda: self.line.answers
+        guard.wished = self.settings.rules_of
         return guard
 
     def _look(self, samples: list[Sample], now: float) -> list[Fact]:
@@ -149,6 +152,9 @@ class Agent:
 
     def _device_ids(self) -> list[int]:
         return [device.device_id for device in self.config.devices]
+
+    def _kinds(self) -> dict[int, str]:
+        return {device.device_id: device.kind for device in self.config.devices}
 
     def stop(self) -> None:
         """Ask the agent to end: it stores what it has, waits shortly for the last acknowledgements, and closes."""

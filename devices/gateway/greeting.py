@@ -27,11 +27,11 @@ from devices.protocol.hello import Challenge, MutualWelcome, Welcome, make_hello
 from devices.protocol.messages import decode_message
 from devices.protocol.mutual import Epoch, GatewayGreeting, renewed_certificate
 from devices.protocol.settings import detach
-from devices.protocol.suites import SUITE_NAMES
+from devices.protocol.suites import SUITE_NAMES, Suite
 
 log = logging.getLogger(__name__)
 
-SOFTWARE = "medtwin-gateway/1"
+SOFTWARE = "medtwin-gateway/2"  # 2: follows the cipher that the server wishes
 CLOCK_TOLERANCE_S = 5.0
 
 
@@ -111,7 +111,8 @@ class MutualGreeter:
     """Of a gateway that was paired. Its file is read anew for each greeting: a device may have been paired since."""
 
     # The keys may have changed under a frame on its way, or somebody flipped a bit of it: sealed again it fits.
-    resendable = frozenset({"frame_replayed", "frame_epoch_unknown", "frame_forged"})
+    # The cipher may be the server's wish of a moment ago: what is refused for it waits here, and nothing is lost.
+    resendable = frozenset({"frame_replayed", "frame_epoch_unknown", "frame_forged", "frame_cipher_refused"})
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class MutualGreeter:
         self._epoch: Epoch | None = None
         self._due_at, self._frames_left = float("inf"), 0
         self._settings = settings
-        self._deflates = {device: seal.deflate for device, seal in seals.items()}  # by the configuration
+        self._configured = dict(seals)
         self.measurement = measurement  # makes what attests this software, anew for each greeting
 
     def begin(self) -> dict[int, bytes]:
@@ -170,9 +171,11 @@ class MutualGreeter:
         self._take_certificate(said, now)
         self._take_settings(said, epoch)
         for device, seal in self.seals.items():
-            key = frame_key(epoch.secret, device, seal.suite, self._identities.device_root(device))
+            suite = self._suite(device)
+            key = frame_key(epoch.secret, device, suite, self._identities.device_root(device))
             self._keys[device] = key
-            self.seals[device] = seal._replace(key=key, epoch=epoch.number, deflate=self._is_deflated(device))
+            deflate = self._is_deflated(device)
+            self.seals[device] = seal._replace(key=key, epoch=epoch.number, suite=suite, deflate=deflate)
         self._epoch = epoch
         self._due_at = time.monotonic() + max(1, said["epoch_s"])
         self._frames_left = max(1, said["epoch_frames"])
@@ -209,7 +212,11 @@ class MutualGreeter:
 
     def _is_deflated(self, device: int) -> bool:
         wished = self._settings.of(device) if self._settings is not None else None
-        return self._deflates[device] if wished is None else wished.deflate
+        return self._configured[device].deflate if wished is None else wished.deflate
+
+    def _suite(self, device: int) -> Suite:
+        wished = self._settings.of(device) if self._settings is not None else None
+        return self._configured[device].suite if wished is None or not wished.suite else SUITE_NAMES[wished.suite]
 
     def _new_greeting(self) -> GatewayGreeting:
         known = self._identities

@@ -14,7 +14,7 @@ from devices.gateway.energy import in_words
 from devices.gateway.greeting import SOFTWARE
 from devices.gateway.link import Session
 from devices.gateway.page.snapshot import AlarmRow, DeviceRow, LineRow, QueueRow, SendingRow, Snapshot, StopRow
-from devices.gateway.page.words import rule_words
+from devices.gateway.page.words import RULE_NAMES, rule_words
 from devices.gateway.queue import DiskQueue
 from devices.gateway.radio import Heard
 from devices.kinds.registry import KINDS, by_key
@@ -162,6 +162,14 @@ def _sending_row(choice: Choice) -> SendingRow:
     }
 
 
+def _other_rules(guard: Guard, devices: Devices) -> list[str]:
+    return [
+        f"{devices.label(device)}, as the server wishes: "
+        f"{rule_words(rule) if rule is not None else f'{RULE_NAMES[name]}: off'}"
+        for device, name, rule in guard.others()
+    ]
+
+
 def snapshot(
     config: GatewayConfig,
     queue: DiskQueue,
@@ -214,7 +222,7 @@ def snapshot(
         "devices": devices.rows(now),
         "sending": None if choice is None else _sending_row(choice),
         "acts": guard.acts,
-        "rules": [rule_words(rule) for rule in guard.rules],
+        "rules": [*map(rule_words, guard.rules), *_other_rules(guard, devices)],
         "alarms": alarms,
         "stops": stops,
     }

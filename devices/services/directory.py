@@ -125,10 +125,14 @@ class Directory:
         """Take the frame keys of a gateway's devices from a new epoch; the keys before are forgotten."""
         self._epochs[gateway_id] = epoch
         mine = [known for known in self.devices.values() if known.gateway_id == gateway_id]
-        roots = Device.objects.filter(gateway=gateway_id).exclude(root_sealed=None).values_list("id", "root_sealed")
-        for device_id, sealed in roots:  # a device's own pairing counts from its gateway's next epoch on
-            self._own_roots[device_id] = self._boxes[2].open(bytes(sealed or b""))
-        self.devices = self.devices | {known.number: self._in_epoch(known, epoch) for known in mine}
+        suites = {}
+        rows = Device.objects.filter(gateway=gateway_id).values_list("id", "root_sealed", "suite")
+        for device_id, sealed, suite in rows:  # own pairings and ciphers count from its gateway's next epoch on
+            suites[device_id] = suite
+            if sealed is not None:
+                self._own_roots[device_id] = self._boxes[2].open(bytes(sealed))
+        now = [replace(known, suite=suites.get(known.number, known.suite)) for known in mine]
+        self.devices = self.devices | {known.number: self._in_epoch(known, epoch) for known in now}
 
     def end_epoch(self, gateway_id: int, epoch: Epoch) -> None:
         """Forget the keys of an epoch whose connection is gone, unless a later one began."""

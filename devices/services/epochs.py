@@ -20,6 +20,7 @@ from devices.protocol.mutual import Agreement, Epoch, Terms
 from devices.selectors.keys import epoch_box
 from devices.selectors.settings import wished_of
 from devices.services.authority import renew_if_due, server_identity
+from devices.services.ciphers import follow_ciphers
 
 
 class Begun(NamedTuple):
@@ -45,6 +46,7 @@ def begin_epochs(agreements: Sequence[Agreement], *, credit: int) -> list[Begun]
         ids = sorted({agreement.hello["gateway"] for agreement in agreements})
         gateways = {one.pk: one for one in Gateway.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
         KeyEpoch.objects.filter(gateway__in=ids, ended_at=None).update(ended_at=moment)
+        follow_ciphers({one.hello["gateway"]: one.hello for one in agreements})
         wished = wished_of(gateways.values())
         for agreement in agreements:
             gateway = gateways.get(agreement.hello["gateway"])

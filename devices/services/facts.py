@@ -96,7 +96,8 @@ def _keep(arrived: Arrived, received_at: float) -> bool:
             "session": arrived.session,
         },
     )
-    if new and fact.kind not in QUIET:  # it is on the device's page; of news there would be many
+    told = fact.kind not in QUIET and not _is_detail(fact)  # the rest is on the device's page; there would be many
+    if new and told:
         _announce(kept, fact, arrived)
     elif new and fact.kind is FactKind.LINK:
         EdgeFact.objects.filter(device=device, kind=FactKind.LINK, at__lt=kept.received_at - LINKS_KEPT).delete()
@@ -122,6 +123,11 @@ def _compare_firmware(kept: EdgeFact, arrived: Arrived) -> None:
         gateway_id=arrived.gateway_id,
         detail={"seq": kept.seq, "frame_sha256": hashlib.sha256(arrived.frame).hexdigest()},
     )
+
+
+def _is_detail(fact: Fact) -> bool:
+    """Tell whether another fact of the same settings speaks for this one: each rule tells of itself what runs."""
+    return fact.kind is FactKind.SET and fact.rule != "settings" and not fact.values.get("refused")
 
 
 def _announce(kept: EdgeFact, fact: Fact, arrived: Arrived) -> None:
@@ -170,5 +176,7 @@ def sentence(kept: EdgeFact, fact: Fact) -> str:
     """Return "At 03:12 (Europe/Berlin), cut off from the server, the gateway ...", in the patient's zone."""
     zone = ZoneInfo(kept.patient.time_zone) if kept.patient is not None else settings.HOUSE_TIME_ZONE
     words = WORDS.get((fact.rule, fact.kind), OTHERWISE[fact.kind])
+    if fact.kind is FactKind.SET and fact.values.get("refused"):
+        words = "did not take every setting for a device"
     cut_off = ", cut off from the server," if fact.cut_off else ""
     return f"At {kept.at.astimezone(zone):%H:%M} ({zone.key}){cut_off} the gateway {words}."

@@ -9,8 +9,12 @@ from django.utils import timezone
 from compliance.errors import DomainError
 from compliance.models import EventCategory, User
 from compliance.services.events import record_event
+from devices.gateway.edge.rules import RuleRefused
+from devices.gateway.edge.wishes import rule_from
 from devices.models import DesiredSettings, Device, DeviceState, Gateway
 from devices.protocol.settings import MOST_EVERY_S, DeviceSettings
+from devices.protocol.suites import SUITE_NAMES
+from devices.services.registry import CipherRefused, check_suite
 from devices.signals import device_changed
 
 
@@ -26,8 +30,7 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
     Its gateway's connection is ended within a second, so that the next welcome brings the wish. Raises SettingsRefused
     for a device that was retired, whose gateway was never paired, or for values out of bounds.
     """
-    if not 0.0 <= wanted.every_s <= MOST_EVERY_S:
-        raise SettingsRefused(f"A value is sent at least every {MOST_EVERY_S:g} s.")
+    _check(device, wanted)
     with transaction.atomic():
         locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
         gateway = Gateway.objects.select_for_update().get(pk=locked.gateway_id)
@@ -36,7 +39,7 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
         if gateway.root_sealed is None:
             raise SettingsRefused("Its gateway was never paired, and takes nothing from here: pair it first.")
         before = DesiredSettings.objects.filter(device=locked).first()
-        known = DeviceSettings(before.every_s, before.deflate) if before else None
+        known = before.wanted if before else None
         if wanted == known:
             return False
         Gateway.objects.filter(pk=gateway.pk).update(settings_number=F("settings_number") + 1)
@@ -47,6 +50,8 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
                 "number": gateway.settings_number,
                 "every_s": wanted.every_s,
                 "deflate": wanted.deflate,
+                "suite": SUITE_NAMES[wanted.suite] if wanted.suite else None,
+                "rules": wanted.rules,
                 "set_at": timezone.now(),
                 "set_by": by,
             },
@@ -64,6 +69,20 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
         )
         transaction.on_commit(lambda: device_changed.send(Device, device_id=locked.pk))
     return True
+
+
+def _check(device: Device, wanted: DeviceSettings) -> None:
+    """Raise SettingsRefused for what a gateway would refuse as well, or what the house does not allow."""
+    if not 0.0 <= wanted.every_s <= MOST_EVERY_S:
+        raise SettingsRefused(f"A value is sent at least every {MOST_EVERY_S:g} s.")
+    if wanted.suite and wanted.suite not in SUITE_NAMES:
+        raise SettingsRefused(f"There is no cipher {wanted.suite}.")
+    try:
+        check_suite(SUITE_NAMES[wanted.suite] if wanted.suite else None)
+        for name, wish in (wanted.rules or {}).items():
+            rule_from(name, device.kind, wish)
+    except (CipherRefused, RuleRefused) as error:
+        raise SettingsRefused(error.message) from error
 
 
 def rename_device(*, device: Device, label: str, by: User | None = None) -> bool:
@@ -89,4 +108,8 @@ def rename_device(*, device: Device, label: str, by: User | None = None) -> bool
 
 
 def _plain(one: DeviceSettings | None) -> dict[str, object] | None:
-    return None if one is None else {"every_s": one.every_s, "deflate": one.deflate}
+    if one is None:
+        return None
+    suite = {"suite": one.suite} if one.suite else {}
+    rules = {} if one.rules is None else {"rules": one.rules}
+    return {"every_s": one.every_s, "deflate": one.deflate, **suite, **rules}

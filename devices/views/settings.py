@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -46,6 +47,9 @@ class SettingsForm(forms.Form):
 
     def __init__(self, data: Any, device: Device, standing: Standing | None) -> None:
         wish = standing.wish if standing else None
+        self.before = (
+            wish.wanted if wish else DeviceSettings()
+        )  # the cipher and the rules are set on pages of their own
         now = {"label": device.label, "every_s": f"{wish.every_s:g}" if wish else "0"}
         super().__init__(data, initial=now | {"deflate": bool(wish and wish.deflate)})
 
@@ -58,7 +62,8 @@ class SettingsForm(forms.Form):
 
     def wanted(self) -> DeviceSettings:
         """Return what was chosen."""
-        return DeviceSettings(self.cleaned_data["every_s"], self.cleaned_data["deflate"])
+        said = self.cleaned_data
+        return msgspec.structs.replace(self.before, every_s=said["every_s"], deflate=said["deflate"])
 
 
 @require_http_methods(["GET", "POST"])

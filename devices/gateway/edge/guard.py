@@ -22,7 +22,6 @@ from devices.gateway.edge.rules import (
     LowBattery,
     LowReservoir,
     OverInfusion,
-    PumpTrouble,
     Rule,
     SensorSilent,
     SevereLow,
@@ -46,8 +45,10 @@ class Guard:
     ) -> None:
         self._config, self._kinds, self._journal = config, kinds, journal
         self._actuator = actuator if config.actuate else None
-        self._rules = {type(rule): rule for rule in config.all_rules()}
-        self._memory = Memory(judging.looks_back_s(self._rules.values()))
+        self._own = {str(type(rule).__struct_config__.tag): rule for rule in config.all_rules()}
+        # device id -> the rules that are other for it, by name; None: off. What the server wished and we follow.
+        self.wished: Callable[[int], Mapping[str, Rule | None]] = lambda _device: {}
+        self._memory = Memory(judging.looks_back_s(self._own.values()))
         self._started: float | None = None
         self._facts: list[Fact] = []
         self._lock = threading.RLock()
@@ -64,6 +65,7 @@ class Guard:
         with self._lock:
             self._started = self._started or now
             self._now = now
+            self._memory.look_back(judging.looks_back_s(self._all_rules()))
             self._memory.keep(samples, now)
             if self._config.watch:
                 self._judge_all(now)
@@ -83,8 +85,20 @@ class Guard:
 
     @property
     def rules(self) -> list[Rule]:
-        """The rules in force."""
-        return list(self._rules.values())
+        """The rules of the configuration, in force where nothing else is wished."""
+        return list(self._own.values())
+
+    def others(self) -> list[tuple[int, str, Rule | None]]:
+        """Return where something else is in force: device, name of the rule, and the rule, None where it is off."""
+        return [(device, name, rule) for device in self._kinds for name, rule in self.wished(device).items()]
+
+    def _rule(self, name: str, device: int) -> Rule | None:
+        """Return the rule of that name for a device, None where it is off."""
+        return self.wished(device).get(name, self._own[name])
+
+    def _all_rules(self) -> Iterator[Rule]:
+        yield from self._own.values()
+        yield from (rule for _, _, rule in self.others() if rule is not None)
 
     @property
     def acts(self) -> bool:
@@ -126,21 +140,35 @@ class Guard:
         """Yield (rule, device that the alarm is about, what was seen or None)."""
         memory, started = self._memory, self._started or now
         for pair in self._config.pairs:
-            if isinstance(rule := self._rules[SevereLow], SevereLow):
-                yield "severe_low", pair.pump, judging.severe_low(memory, pair.cgm, rule, now)
-            if isinstance(quiet := self._rules[SensorSilent], SensorSilent):
-                yield "sensor_silent", pair.cgm, judging.sensor_silent(memory, pair.cgm, quiet, started, now)
+            low = self._rule("severe_low", pair.pump)
+            seen = judging.severe_low(memory, pair.cgm, low, now) if isinstance(low, SevereLow) else None
+            yield "severe_low", pair.pump, seen
+            quiet = self._rule("sensor_silent", pair.cgm)
+            is_silent = None
+            if isinstance(quiet, SensorSilent):
+                is_silent = judging.sensor_silent(memory, pair.cgm, quiet, started, now)
+            yield "sensor_silent", pair.cgm, is_silent
         for device, kind in self._kinds.items():
-            if kind in PUMPS and PumpTrouble in self._rules:
-                yield "pump_trouble", device, judging.pump_trouble(memory, device, now)
-            if kind in PUMPS and isinstance(over := self._rules[OverInfusion], OverInfusion):
-                yield "over_infusion", device, judging.over_infusion(memory, device, kind, over, now)
-            if kind == "insulin_pump" and isinstance(least := self._rules[LowReservoir], LowReservoir):
-                already = self._journal.open_alarm("low_reservoir", device) is not None
-                yield "low_reservoir", device, judging.low_reservoir(memory, device, least, now, already)
-            if isinstance(charge := self._rules[LowBattery], LowBattery):
-                already = self._journal.open_alarm("low_battery", device) is not None
-                yield "low_battery", device, judging.low_battery(memory, device, charge, now, already)
+            yield from self._verdicts_on(device, kind, now)
+
+    def _verdicts_on(self, device: int, kind: str, now: float) -> Iterator[tuple[str, int, Seen | None]]:
+        memory = self._memory
+        if kind in PUMPS:
+            told = self._rule("pump_trouble", device) is not None
+            yield "pump_trouble", device, judging.pump_trouble(memory, device, now) if told else None
+            over = self._rule("over_infusion", device)
+            seen = judging.over_infusion(memory, device, kind, over, now) if isinstance(over, OverInfusion) else None
+            yield "over_infusion", device, seen
+        if kind == "insulin_pump":
+            least, low = self._rule("low_reservoir", device), self._is_open("low_reservoir", device)
+            seen = judging.low_reservoir(memory, device, least, now, low) if isinstance(least, LowReservoir) else None
+            yield "low_reservoir", device, seen
+        charge, low = self._rule("low_battery", device), self._is_open("low_battery", device)
+        seen = judging.low_battery(memory, device, charge, now, low) if isinstance(charge, LowBattery) else None
+        yield "low_battery", device, seen
+
+    def _is_open(self, name: str, device: int) -> bool:
+        return self._journal.open_alarm(name, device) is not None
 
     def _begin(self, name: str, device: int, seen: Seen, now: float) -> None:
         book = self._journal.book
@@ -185,10 +213,8 @@ class Guard:
 
     def _tend_stops(self, now: float) -> None:
         """Give insulin back where the rule says so; try again where a pump did not answer."""
-        rule = self._rules[SevereLow]
-        if not isinstance(rule, SevereLow):
-            return
         for stop in self.stops():
+            rule = self._recovery(stop.pump)
             cgm = next((pair.cgm for pair in self._config.pairs if pair.pump == stop.pump), None)
             seen = judging.recovered(self._memory, cgm, rule, stop.at, now) if cgm is not None else None
             if seen is None and now - stop.at >= rule.longest_min * 60.0:
@@ -197,7 +223,12 @@ class Guard:
                 self._give_back(stop, seen, now)
             elif not stop.confirmed:
                 self._try_again(stop, now)
-        self._end_lows_without_stop(rule, now)
+        self._end_lows_without_stop(now)
+
+    def _recovery(self, pump: int) -> SevereLow:
+        """Return by which rule a stopped pump runs again: also where the rule was switched off since."""
+        rules = (self._rule("severe_low", pump), self._own["severe_low"])
+        return next(rule for rule in rules if isinstance(rule, SevereLow))
 
     def _try_again(self, stop: Stop, now: float) -> None:
         alarm = self._alarm(stop.alarm)
@@ -208,13 +239,13 @@ class Guard:
         if stop.confirmed and not told:
             self._tell(FactKind.ACTED, alarm, alarm.done, {"attempts": float(stop.attempts)})
 
-    def _end_lows_without_stop(self, rule: SevereLow, now: float) -> None:
+    def _end_lows_without_stop(self, now: float) -> None:
         """A low whose pump was never stopped, or is running again, is over when glucose has recovered."""
         for pair in self._config.pairs:
             alarm = self._journal.open_alarm("severe_low", pair.pump)
             if alarm is None or self._journal.stop_of(pair.pump) is not None:
                 continue
-            if judging.recovered(self._memory, pair.cgm, rule, alarm.at, now) is not None:
+            if judging.recovered(self._memory, pair.cgm, self._recovery(pair.pump), alarm.at, now) is not None:
                 self._end(alarm, now)
 
     def _give_back(self, stop: Stop, seen: Seen, now: float) -> bool:

@@ -72,6 +72,10 @@ class Memory:
         self._watched = frozenset(self._codes.values())
         self._series: dict[tuple[int, int], Series] = defaultdict(Series)
 
+    def look_back(self, keep_s: float) -> None:
+        """Remember for so long from now on: other rules look back otherwise."""
+        self._keep_s = keep_s
+
     def keep(self, samples: Iterable[Sample], now: float) -> None:
         """Remember what can be true and is neither too old nor from the future."""
         for sample in samples:

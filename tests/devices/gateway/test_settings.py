@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from devices.emulator.plant import Block, Sample
 from devices.gateway.collector import Collector
+from devices.gateway.edge.rules import EdgeConfig, Pair
+from devices.gateway.edge.wishes import judge
 from devices.gateway.queue import DiskQueue
 from devices.gateway.settings import Settings
 from devices.kinds.registry import by_key
-from devices.protocol.facts import FactKind
+from devices.protocol.facts import FactKind, encode_fact
 from devices.protocol.settings import DeviceSettings, GatewaySettings
 
 HEART_RATE, TEMPERATURE = by_key("heart_rate").code, by_key("temperature").code
@@ -126,3 +129,55 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_following(tmp_path: Path) -
     settings = Settings(tmp_path / "missing" / "settings.json", [7])
     settings.take(FIVE)
     assert settings.of(7) == FIVE.devices[7]
+
+
+RULES = EdgeConfig(pairs=(Pair(9, 7),))
+PUMP_RULES = ["severe_low", "pump_trouble", "over_infusion", "low_reservoir", "low_battery"]
+
+
+@pytest.fixture
+def pump(path: Path) -> Settings:
+    return Settings(path, [7], partial(judge, RULES, {7: "insulin_pump", 9: "cgm"}))
+
+
+def wish(number: int, **rules: dict[str, float | bool]) -> GatewaySettings:
+    return GatewaySettings(number, {7: DeviceSettings(rules=rules)})
+
+
+def test_each_rule_says_what_runs_and_the_last_fact_that_all_was_said(pump: Settings) -> None:
+    pump.take(wish(1, severe_low={"below_mg_dl": 60.0}, low_battery={"on": False}))
+    told = pump.news(100.0)
+    assert [one.rule for one in told] == [*PUMP_RULES, "settings"]
+    low, battery = told[0], told[4]
+    assert (low.values["number"], low.values["on"], low.values["below_mg_dl"]) == (1.0, 1.0, 60.0)
+    assert "below 60 mg/dL" in low.done
+    assert (battery.values["on"], battery.done) == (0.0, "Battery nearly empty: off.")
+    assert told[1].seen == "the gateway's own configuration says so"
+    assert all(len(encode_fact(1, one)) < 1024 for one in told)
+
+
+def test_a_wish_out_of_bounds_is_told_by_name_and_not_followed(pump: Settings) -> None:
+    pump.take(wish(1, severe_low={"below_mg_dl": 90.0}, low_reservoir={"below_u": 30.0}, fly={}))
+    assert set(pump.rules_of(7)) == {"low_reservoir"}
+    told = {one.rule: one for one in pump.news(100.0)}
+    assert told["severe_low"].values["refused"] == 1.0
+    assert "below_mg_dl is 90; safe is 40 to 70" in told["severe_low"].seen
+    assert told["severe_low"].values["below_mg_dl"] == 54.0  # which goes on
+    assert "fly is no rule here" in told["settings"].done
+    assert told["settings"].values["refused"] == 1.0
+
+
+def test_rules_are_followed_after_a_restart_and_not_once_nothing_is_wished(pump: Settings, path: Path) -> None:
+    pump.take(wish(1, severe_low={"on": False}))
+    again = Settings(path, [7], partial(judge, RULES, {7: "insulin_pump", 9: "cgm"}))
+    assert again.rules_of(7) == {"severe_low": None}
+    again.take(wish(2))
+    assert again.rules_of(7) == {}
+    assert [one.rule for one in again.news(100.0)] == [*PUMP_RULES, "settings"]
+
+
+def test_what_a_server_says_of_settings_unknown_here_is_told_back(pump: Settings) -> None:
+    pump.take(GatewaySettings(1, {7: DeviceSettings(2.0)}, {7: ["colour: no such setting here"]}))
+    (fact,) = pump.news(100.0)
+    assert "not taken: colour: no such setting here" in fact.done
+    assert fact.values["refused"] == 1.0
