@@ -8,6 +8,7 @@ from devices.models.energy import EnergyUsage, Hop, Span
 from devices.models.evidence import FormerKey, FrameSeal, GatewaySession
 from devices.models.facts import EdgeFact
 from devices.models.hl7 import HL7Cursor, HL7Destination, HL7Message, MessageState, ResultStatus
+from devices.models.homes import DeviceHome
 from devices.models.observations import ExternalObservation
 from devices.models.paths import DevicePath, PathTally
 from devices.models.registry import Device, DeviceState, Gateway, GatewayState
@@ -31,6 +32,7 @@ __all__ = [
     "DesiredSettings",
     "Device",
     "DeviceAssignment",
+    "DeviceHome",
     "DevicePath",
     "DeviceState",
     "EdgeFact",

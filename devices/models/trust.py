@@ -161,9 +161,11 @@ class KeyEpoch(models.Model):
 
 
 class FormerRoot(models.Model):
-    """The root key that a device had before it was paired again: old frames still open with it as evidence."""
+    """The root key that a device had before it was paired again or moved: old frames open with it as evidence."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="former_roots")
+    # On which it had that root; null for rows of before devices could be moved.
+    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, null=True, related_name="+")
     root_sealed = models.BinaryField(null=True)  # null: until then its keys came from its gateway's root alone
     ended_at = models.DateTimeField()
 

@@ -18,7 +18,8 @@ from devices.evidence.logged import LogLink
 from devices.evidence.outcome import Check, Outcome, verdict_of
 from devices.evidence.waveforms import Rebuilt, checks_of_waveform, rebuild
 from devices.kinds.registry import KINDS, Measurement
-from devices.models import Device, DevicePath, FrameSeal, Gateway, GatewaySession
+from devices.models import Device, DeviceHome, DevicePath, FrameSeal, Gateway, GatewaySession
+from devices.models.paths import FIRST_NUMBER
 from devices.protocol.frames import LIMIT_63, parse_header
 from devices.protocol.suites import Suite
 from devices.selectors import devices_for
@@ -272,14 +273,13 @@ def _facts(
     frame = stored.group.frame(place)
     entry, brought_by = stored.group.entries[place], session.gateway_id if session else None
     suite = Suite(parse_header(frame).suite) if frame else None
-    by_path = DevicePath.objects.filter(device=device, gateway=brought_by) if lane_of(reading.seq) else None
-    path = by_path.first() if by_path is not None else None
+    path = _path_of(device, frame, brought_by, lane_of(reading.seq))
     held = key_of_epoch(device, int(entry["epoch"]), brought_by, suite=suite, path=path)
     return Facts(
         reading=reading,
         stored=stored,
         place=place,
-        number=path.number if path else None,
+        number=path.number if path else device.pk if lane_of(reading.seq) else None,
         key=held.key if held else None,
         suite=held.suite if held else Suite.ASCON_AEAD128,
         payload=open_frame(frame, held.key) if frame and held else None,
@@ -290,6 +290,19 @@ def _facts(
         link=link_of(LogEntry.objects.filter(pk=seal.entry_id or 0).first()) if seal else None,
         unlogged=seal is None and stored.seal in {one.name for one in store.unlogged_seals()},
     )
+
+
+def _path_of(device: Device, frame: bytes | None, gateway_id: int | None, lane: int) -> DevicePath | None:
+    """Return the path by which a frame came; None where it named the device by its own number.
+
+    Where the frame is not kept, as of waveforms, its gateway and lane tell.
+    """
+    if frame:
+        number = parse_header(frame).device - FIRST_NUMBER
+        return DevicePath.objects.filter(device=device, pk=number).first() if number >= 0 else None
+    if not lane or DeviceHome.objects.filter(device=device, gateway=gateway_id, lane=lane).exists():
+        return None
+    return DevicePath.objects.filter(device=device, gateway=gateway_id).first()
 
 
 def link_of(entry: LogEntry | None) -> LogLink | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from compliance.errors import SecretUnreadable
 from compliance.keyring import field_box
 from compliance.secretbox import SecretBox
@@ -82,6 +84,7 @@ def _derived(owner: Device | DevicePath, began: KeyEpoch, suite: Suite) -> Epoch
 
 def _own_root(device: Device, began: KeyEpoch) -> bytes | None:
     """Return the root of a device's own pairing, which counts from the next epoch on. Raises SecretUnreadable."""
-    former = FormerRoot.objects.filter(device=device, ended_at__gt=began.began_at).first()
+    there = Q(gateway=None) | Q(gateway=began.gateway_id)  # it may have had another one on another gateway
+    former = FormerRoot.objects.filter(there, device=device, ended_at__gt=began.began_at).first()
     sealed = former.root_sealed if former is not None else device.root_sealed
     return device_root_box().open(bytes(sealed)) if sealed is not None else None

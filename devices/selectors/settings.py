@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+from django.db.models import Q, QuerySet
 
 from devices.gateway.edge.wishes import rules_for
 from devices.gateway.page.words import RULE_NAMES
@@ -39,10 +40,16 @@ def standing_of(device: Device) -> Standing | None:
     if wish is None:
         return None
     # By when it was received: a gateway whose clock was set back tells newer things at earlier times.
-    told = EdgeFact.objects.filter(device=device, kind=FactKind.SET, rule="settings")
+    told = _told(device).filter(rule="settings")
     newest = told.order_by("-received_at", "-pk").first()
     taken = newest is not None and newest.values.get("number", -1.0) >= wish.number
     return Standing(wish, newest.received_at if newest is not None and taken else None)
+
+
+def _told(device: Device) -> QuerySet[EdgeFact]:
+    """Return what its gateway of now told that it follows: each gateway numbers its settings apart."""
+    by_it = Q(gateway=None) | Q(gateway=device.gateway_id)
+    return EdgeFact.objects.filter(by_it, device=device, kind=FactKind.SET)
 
 
 class Follows(StrEnum):
@@ -69,7 +76,7 @@ def rules_standing(device: Device) -> list[RuleStanding]:
     """Return how the gateway's rules stand for a device, in the order of the built-in ones."""
     wish = DesiredSettings.objects.filter(device=device).first()
     told: dict[str, EdgeFact] = {}
-    for fact in EdgeFact.objects.filter(device=device, kind=FactKind.SET).order_by("received_at", "pk"):
+    for fact in _told(device).order_by("received_at", "pk"):
         told[fact.rule] = fact  # few: one for each rule and change
     return [
         RuleStanding(name, RULE_NAMES[name], _follows(name, wish, told), told.get(name))

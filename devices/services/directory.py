@@ -24,6 +24,7 @@ from devices.models import (
     Certificate,
     CertificateState,
     Device,
+    DeviceHome,
     DevicePath,
     DeviceState,
     Gateway,
@@ -48,8 +49,8 @@ NO_EPOCH = -1  # of a device of a paired gateway that is not connected here: no 
 class KnownDevice:
     """What the writer must know of a device to accept its frames. kind: position in `KIND_NAMES`, -1 when unknown.
 
-    number, lane: the number that frames name it by, and in which lane its readings are numbered; other than `device_id`
-    and 0 where this is one more gateway's path to it.
+    number, lane: the number that frames name it by, and in which lane its readings are numbered; another number than
+    `device_id` where this is one more gateway's path to it, and another lane than 0 there or when it was moved.
     """
 
     device_id: int
@@ -182,7 +183,8 @@ class Directory:
     def _read_devices(self) -> None:
         columns = ("id", "epoch", "gateway_id", "patient_id", "gateway__ward_id", "patient__ward_id", "kind", "suite")
         active = _working().filter(gateway__state=GatewayState.ACTIVE)
-        rows = {row[0]: row for row in active.values_list(*columns).order_by()}
+        lanes = dict(DeviceHome.objects.filter(ended_at=None).values_list("device", "lane"))  # of those that were moved
+        rows = {row[0]: (*row, lanes.get(row[0], 0)) for row in active.values_list(*columns).order_by()}
         changed = [device_id for device_id, row in rows.items() if self._rows.get(device_id) != row]
         paths = self._path_rows()
         if changed or len(rows) != len(self._rows) or paths != self._paths:
@@ -195,6 +197,8 @@ class Directory:
         lately = timezone.now() - STILL_SHARED
         mine = Q(ended_at=None) | Q(ended_at__gt=lately)
         self.shared = frozenset(DevicePath.objects.filter(mine).values_list("device", flat=True))
+        # A device that keeps what it measured tells its next gateway once more what the former one brought.
+        self.shared |= frozenset(DeviceHome.objects.filter(ended_at__gt=lately).values_list("device", flat=True))
         columns = ("id", "device", "gateway", "lane", "key_sealed", "suite", "device__kind")
         places = ("device__patient", "device__patient__ward", "gateway__ward")
         counting = DevicePath.objects.filter(
@@ -230,14 +234,16 @@ class Directory:
         sealed = {}
         for start in range(0, len(changed), 500):
             wanted = Device.objects.filter(id__in=changed[start : start + 500])
-            sealed.update({device_id: bytes(key) for device_id, key in wanted.values_list("id", "key_sealed")})
+            for device_id, key, root in wanted.values_list("id", "key_sealed", "root_sealed"):
+                sealed[device_id] = bytes(key)
+                self._note_moved(device_id, rows[device_id], root)
         loaded = {}
         for device_id, key_sealed in sealed.items():
             try:
                 key = self._boxes[0].open(key_sealed)
             except SecretUnreadable:
                 continue  # sealed under another field key: its frames are refused as from an unknown device
-            _, epoch, gateway_id, patient_id, gateway_ward, patient_ward, kind, suite = rows[device_id]
+            _, epoch, gateway_id, patient_id, gateway_ward, patient_ward, kind, suite, lane = rows[device_id]
             known = KnownDevice(
                 device_id,
                 key,
@@ -248,9 +254,19 @@ class Directory:
                 patient_ward or gateway_ward,
                 _position(kind),
                 device_id,
+                lane,
             )
             loaded[device_id] = self._under_pairing(known)
         return loaded
+
+    def _note_moved(self, device_id: int, row: tuple[Any, ...], root: Any) -> None:
+        """Take the root that a device has on the gateway to which it was moved: its former one is of no use there."""
+        before = self._rows.get(device_id)
+        if before is None or before[2] == row[2]:
+            return
+        self._own_roots.pop(device_id, None)
+        if root is not None:
+            self._own_roots[device_id] = self._boxes[2].open(bytes(root))
 
     def _under_pairing(self, known: KnownDevice) -> KnownDevice:
         """Return the device with the key of its gateway's epoch; as it is where the gateway was never paired."""

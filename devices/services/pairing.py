@@ -233,7 +233,7 @@ def _pair(
             public_key=proof.public_key, root_sealed=sealed, software=proof.software
         )
     else:
-        FormerRoot.objects.create(device=owner, root_sealed=owner.root_sealed, ended_at=now)
+        FormerRoot.objects.create(device=owner, gateway=owner.gateway, root_sealed=owner.root_sealed, ended_at=now)
         Device.objects.filter(pk=owner.pk).update(root_sealed=device_root_box().seal(root))
         transaction.on_commit(lambda: device_changed.send(Device, device_id=owner.pk))
     run.outcome, run.proof_hash, run.answered_sealed = reply, hashlib.sha256(message).digest(), None

@@ -19,6 +19,7 @@ from devices.models import Device, DevicePath, DeviceState, Gateway, GatewayStat
 from devices.protocol.aead import KEY_BYTES
 from devices.selectors.keys import key_box
 from devices.services.directory import KnownDevice
+from devices.services.moving import lane_of_home
 from devices.services.registry import RegistrationRefused
 from devices.signals import device_changed
 from devices.telemetry import ReadingBatch, Written
@@ -78,7 +79,7 @@ def _check(device: Device, gateway: Gateway) -> None:
 
 def _free_lane(device: Device) -> int:
     taken = set(DevicePath.objects.filter(device=device, ended_at=None).values_list("lane", flat=True))
-    free = set(range(1, LANES)) - taken
+    free = set(range(1, LANES)) - taken - {lane_of_home(device)}
     if not free:
         raise RegistrationRefused(f"a device is heard by {LANES} gateways at most")
     return min(free)

@@ -36,6 +36,7 @@ from devices.selectors import (
 )
 from devices.selectors.attested import attested
 from devices.selectors.hearing import heard_of, history_of
+from devices.selectors.homes import homes_of
 from devices.selectors.paths import paths_of
 from devices.selectors.settings import standing_of
 from devices.selectors.setup import device_setup
@@ -114,6 +115,7 @@ def device_page(request: HttpRequest, device_id: int) -> HttpResponse:
         "clock": clock_of(device),
         "standing": standing_of(device),
         "facts": facts_of(device, device.patient),
+        "homes": homes_of(device, gateways_for(user), latest),
         "paths": paths_of(device, gateways_for(user), now),
         "actions": _actions(device) if may_configure else {},
         "owner": device,

@@ -50,8 +50,11 @@ class GatewayForm(forms.Form):
             raise forms.ValidationError(error.message) from error
 
 
-class _HubField(forms.ModelChoiceField):  # type: ignore[type-arg]
+class HubField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A gateway, with its ward."""
+
     def label_from_instance(self, obj: Gateway) -> str:
+        """Return its name and its ward."""
         return f"{obj.name}, {obj.ward.name}"
 
 
@@ -72,7 +75,7 @@ class DeviceForm(forms.Form):
         help_text="As pages call it. Left empty, it is called by its kind.",
         widget=forms.TextInput(attrs=_PLAIN),
     )
-    gateway = _HubField(Gateway.objects.none(), label="Gateway", empty_label="Choose")
+    gateway = HubField(Gateway.objects.none(), label="Gateway", empty_label="Choose")
     link = forms.ChoiceField(label="Reaches the gateway by", choices=[(one, link_label(one)) for one in DEVICE_LINKS])
     cipher = forms.TypedChoiceField(
         label="Cipher",
@@ -82,7 +85,7 @@ class DeviceForm(forms.Form):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["gateway"] = _HubField(hubs_of(user), label="Gateway", empty_label="Choose")
+        self.fields["gateway"] = HubField(hubs_of(user), label="Gateway", empty_label="Choose")
         allowed = [(suite.value, suite.facts.label) for suite in Suite if suite_allowed(suite)]
         self.fields["cipher"].choices = allowed  # type: ignore[attr-defined]
 

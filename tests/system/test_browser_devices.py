@@ -141,6 +141,8 @@ def test_from_two_boxes_to_a_value_that_is_seen_live(visit: Callable[..., Visit]
     row.get_by_role("link", name="Monitor by the window").click()
     page.locator("tr", has_text="Heart rate").locator("a[data-number]").wait_for(timeout=LIVE_MS)
     assert page.locator("#setup").count() == 0
+    # Its gateway reads it in its own process, and says so.
+    eventually(lambda: page.reload() and page.locator(".facts").get_by_text("not radio").count(), 60, "it is no radio")
 
     # What is wished of it reaches the gateway, which says that it follows.
     press(page, "Configure")

@@ -85,6 +85,7 @@ NOT_SHOWN = {
     "compliance.SubscriptionNotice": "what a subscription, which is named, still has to tell",
     "devices.Device": "named by who wore it when",
     "devices.DevicePath": "which gateways hear a device; they say nothing about a person",
+    "devices.DeviceHome": "to which gateways a device belonged; they say nothing about a person",
     "devices.PathTally": "how well gateways hear a device, in counts",
     "devices.DesiredSettings": "how often devices send; it says nothing about a person",
     "devices.Certificate": "certificates of gateways and devices; they say nothing about a person",

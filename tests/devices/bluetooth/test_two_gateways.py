@@ -143,3 +143,87 @@ async def test_each_reading_is_kept_once_when_one_of_two_gateways_is_cut_off(roo
     assert [minute for minute, _ in stored()] == list(range(15))
     assert newest() == shown, "a backlog does not become the newest value"
     assert await alarms() == before
+
+
+@pytest.fixture
+def alone(transactional_db, ward, patient, tmp_path):
+    """A sensor on the first of two paired gateways; the second knows nothing of it."""
+    from devices.services.gateway_files import add_to_config, pair_folder
+    from devices.services.registry import register_device, register_gateway
+
+    near, far = (register_gateway(name=name, ward=ward) for name in ("Near", "Far"))
+    sensor, key = register_device(serial="EMU-7", kind="cgm", label="Sensor", gateway=near, patient=patient)
+    folders = [pair_folder(tmp_path / one.name, one, server="ws://127.0.0.1:9/ws/gateway/") for one in (near, far)]
+    add_to_config(folders[0], sensor, key)
+    return Scene(sensor.pk, *(file.parent for file in folders))
+
+
+async def test_a_device_goes_to_another_gateway_and_back_and_nothing_acknowledged_is_lost(
+    room: Room, alone: Scene, tmp_path
+):
+    from compliance.models import Event
+    from devices.models import Device, Gateway
+    from devices.services import ingest
+    from devices.services.gateway_files import add_to_config
+    from devices.services.moving import move_device
+    from devices.services.telemetry import store
+
+    begin = time.time() // 60 * 60 - 20 * 60
+
+    def measure(minutes: range) -> None:
+        for minute in minutes:
+            room.measure(ON_AIR, "glucose", begin + 60.0 * minute, 100.0 + minute)
+
+    def stored() -> list[tuple[int, int]]:
+        rows = store().history([alone.sensor], [GLUCOSE], begin - 60, begin + 3600)
+        return [(round((row.t - begin) / 60), lane_of(row.seq)) for row in rows]
+
+    def lanes(*lane_of_span: tuple[range, int]) -> list[tuple[int, int]]:
+        return [(minute, lane) for minutes, lane in lane_of_span for minute in minutes]
+
+    def dead() -> int:
+        return read_depth(alone.near / "queue.sqlite3", time.time(), 1 << 28).dead
+
+    @database_sync_to_async
+    def registered(to: str) -> int:
+        gateway = Gateway.objects.get(name=to)
+        move_device(device=Device.objects.get(pk=alone.sensor), to=gateway)
+        if to == "Far":
+            add_to_config(alone.far / "config.json", Device.objects.get(pk=alone.sensor), b"")
+        return gateway.pk
+
+    async def move(to: str) -> None:
+        """Move the sensor, and wait until the writer knows."""
+        gateway, writer = await registered(to), ingest._running
+        assert writer is not None
+        await until(lambda: writer.directory.devices[alone.sensor].gateway_id == gateway)
+
+    @database_sync_to_async
+    def refused() -> list[str]:
+        told = Event.objects.filter(code="frame_wrong_device", device_id=alone.sensor)
+        return list(Gateway.objects.filter(pk__in=told.values("gateway_id")).values_list("name", flat=True))
+
+    await room.add(ON_AIR, "cgm")
+    async with AsyncExitStack() as stack:
+        carrier = await stack.enter_async_context(WebSocketCarrier(tmp_path).open())
+        async with at_work(alone.near, room, carrier.url):
+            measure(range(10))
+            await until(lambda: len(stored()) == 10, 3 * PATIENCE_S)
+            await move("Far")
+            measure(range(10, 13))
+            await until(lambda: dead() > 0, 3 * PATIENCE_S)
+            async with asyncio.timeout(3 * PATIENCE_S):  # events are written once a second
+                while await refused() != ["Near"]:
+                    await asyncio.sleep(0.05)
+        before = lanes((range(10), 0))
+        assert stored() == before
+        async with at_work(alone.far, room, carrier.url):
+            await until(lambda: len(stored()) == 13, 3 * PATIENCE_S)
+            measure(range(13, 15))
+            await until(lambda: len(stored()) == 15, 3 * PATIENCE_S)
+        assert stored() == before + lanes((range(10, 15), 1)), "each once, though the sensor told ten of them twice"
+        await move("Near")
+        async with at_work(alone.near, room, carrier.url):
+            measure(range(15, 18))
+            await until(lambda: len(stored()) == 18, 3 * PATIENCE_S)
+        assert stored() == before + lanes((range(10, 15), 1), (range(15, 18), 0))

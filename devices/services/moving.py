@@ -1,0 +1,129 @@
+"""Move a device to another gateway: its history goes on, and what the former gateway says of it is refused.
+
+Both lines are greeted anew, so that every key and replay window of the device begins with the move.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from compliance.models import EventCategory, User
+from compliance.services.events import record_event
+from devices.models import (
+    DesiredSettings,
+    Device,
+    DeviceHome,
+    DevicePath,
+    DeviceState,
+    FormerRoot,
+    Gateway,
+    GatewayState,
+    Pairing,
+    PairingState,
+)
+from devices.services.registry import RegistrationRefused
+from devices.signals import device_changed
+from devices.telemetry.lanes import LANES
+
+
+def move_device(*, device: Device, to: Gateway, by: User | None = None) -> DeviceHome:
+    """Let the device belong to another gateway, and return how it does.
+
+    Its frames are taken from that one alone within a second. Raises RegistrationRefused where one of both is retired,
+    the gateway has it already, speaks for it as a further one, or was never paired: no key is handed from one gateway
+    to another, each derives its own.
+    """
+    with transaction.atomic():
+        locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
+        gateways = Gateway.objects.select_for_update().filter(pk__in={locked.gateway_id, to.pk}).order_by("pk")
+        found = {one.pk: one for one in gateways}
+        left, target = found[locked.gateway_id], found[to.pk]
+        _check(locked, left, target)
+        now = timezone.now()
+        lane = lane_of_home(locked)
+        _leave(locked, left, lane, now)
+        home = _enter(locked, target, lane, now)
+        FormerRoot.objects.create(device=locked, gateway=left, root_sealed=locked.root_sealed, ended_at=now)
+        Device.objects.filter(pk=locked.pk).update(gateway=target, root_sealed=home.root_sealed)
+        Pairing.objects.filter(device=locked, state=PairingState.WAITING).update(state=PairingState.WITHDRAWN)
+        _greet_anew(locked, left, target)
+        record_event(
+            category=EventCategory.SECURITY,
+            code="device_moved",
+            message="A device was moved to another gateway.",
+            patient=locked.patient,
+            ward_id=target.ward_id,
+            user=by,
+            device_id=locked.pk,
+            gateway_id=target.pk,
+            detail={"from": left.pk, "to": target.pk},
+        )
+        transaction.on_commit(lambda: device_changed.send(Device, device_id=locked.pk))
+    device.refresh_from_db()
+    return home
+
+
+def lane_of_home(device: Device) -> int:
+    """Return the lane in which the gateway that a device belongs to numbers its readings."""
+    return DeviceHome.objects.filter(device=device, ended_at=None).values_list("lane", flat=True).first() or 0
+
+
+def _check(device: Device, left: Gateway, target: Gateway) -> None:
+    if device.state == DeviceState.RETIRED or target.state == GatewayState.RETIRED:
+        raise RegistrationRefused("a retired device or gateway does not come back: register it anew")
+    if left.pk == target.pk:
+        raise RegistrationRefused("the device belongs to this gateway already")
+    if target.root_sealed is None:
+        raise RegistrationRefused(f"{target.name} was never paired, and has no keys for it: pair it first")
+    if DevicePath.objects.filter(device=device, gateway=target, ended_at=None).exists():
+        raise RegistrationRefused(f"{target.name} speaks for it as a further gateway: end that first")
+
+
+def _leave(device: Device, left: Gateway, lane: int, now: datetime) -> None:
+    """Note what the former gateway needs to go on where it ends, should the device come back."""
+    DeviceHome.objects.update_or_create(
+        device=device,
+        gateway=left,
+        defaults={"lane": lane, "root_sealed": device.root_sealed, "ended_at": now},
+    )
+
+
+def _enter(device: Device, target: Gateway, left_lane: int, now: datetime) -> DeviceHome:
+    before = DeviceHome.objects.filter(device=device, gateway=target).first()
+    home = before or DeviceHome(device=device, gateway=target)
+    home.lane = _free_lane(device, before, left_lane)
+    home.began_at, home.ended_at = now, None
+    home.save()
+    return home
+
+
+def _free_lane(device: Device, before: DeviceHome | None, left_lane: int) -> int:
+    """Return the lane in which a gateway numbers from now on.
+
+    Its own of before, where it has one that nobody took since: it goes on with the numbers that follow. Otherwise the
+    lane that was left longest ago; one that begins anew numbers from the time in milliseconds, which lies above all
+    numbers that were ever given there.
+    """
+    paths, homes = DevicePath.objects.filter(device=device), DeviceHome.objects.filter(device=device)
+    busy = set(paths.filter(ended_at=None).values_list("lane", flat=True)) | {left_lane}
+    ended: dict[int, datetime] = {}
+    for lane, moment in (*paths.values_list("lane", "ended_at"), *homes.values_list("lane", "ended_at")):
+        if moment is not None:
+            ended[lane] = max(ended.get(lane, moment), moment)
+    if before is not None and before.lane not in busy and ended[before.lane] == before.ended_at:
+        return before.lane
+    free = [lane for lane in range(LANES) if lane not in busy]
+    if not free:
+        raise RegistrationRefused("too many gateways speak for it: end one of them first")
+    return min(free, key=lambda lane: (lane in ended, ended.get(lane), lane))
+
+
+def _greet_anew(device: Device, left: Gateway, target: Gateway) -> None:
+    """Have both gateways greet again: under epochs above every one of either, and with the wishes that go along."""
+    both = Gateway.objects.filter(pk__in=(left.pk, target.pk))
+    both.update(settings_number=F("settings_number") + 1, epoch=max(left.epoch, target.epoch))
+    DesiredSettings.objects.filter(device=device).update(number=target.settings_number + 1)
