@@ -80,7 +80,7 @@ def make() -> None:
             drop_database(_template_name())
             _on_server(f"CREATE DATABASE {_template_name()}")
             own["DATABASE_URL"] = f"{_server()[0]}/{_template_name()}"
-        command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
+        command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0", "--skip-checks"]
         made = subprocess.run(command, env=own, cwd=ROOT, capture_output=True, text=True, check=False)
         if made.returncode:
             raise RuntimeError(f"the database cannot be migrated:\n{made.stdout}{made.stderr}")
