@@ -28,7 +28,7 @@ from devices.telemetry.erasing import Aged, Worn
 from devices.telemetry.frames import Seal, StoredGroup
 from devices.telemetry.lanes import device_of, numbers_of, streams_of
 from devices.telemetry.pgbinary import Array, bigints, copy_bytes, floats, register
-from devices.telemetry.pool import Pool
+from devices.telemetry.pool import Pool, is_quiet
 from devices.telemetry.spans import SpanBook
 from devices.telemetry.store import (
     LOCK_WITHIN_S,
@@ -123,7 +123,7 @@ class PostgresStore:
         self._lock = threading.Lock()
         self._writer: Connection | None = None
         self._schema_ready = False
-        self._readers: Pool[Connection] = Pool(self._connect)
+        self._readers: Pool[Connection] = Pool(self._connect, lives=_lives)
         self._spans = SpanBook()
 
     def write(self, batch: ReadingBatch, windows: Windows = (), known: Windows | None = None) -> Written:
@@ -400,6 +400,11 @@ class PostgresStore:
             if self._writer is not None and self._writer.broken:
                 self._writer.close()
             raise StoreUnavailable(f"The telemetry store did not answer: {type(error).__name__}.") from error
+
+
+def _lives(db: Connection) -> bool:
+    """Tell whether the server has not ended an idle connection. Asking the server itself would be a round trip."""
+    return not db.closed and is_quiet(db.fileno())
 
 
 def _has_schema(db: Connection) -> bool:
