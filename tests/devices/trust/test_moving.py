@@ -30,7 +30,7 @@ from devices.telemetry.lanes import lane_of
 from tests.conftest import sign_in
 from tests.devices.ingest.cast import ToyDevice, events
 from tests.devices.pairing.paired import PairedGateway, pair_now
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RATE = by_key("heart_rate").code
@@ -65,7 +65,13 @@ def moved(device: Device, to: PairedGateway) -> DeviceHome:
     return move_device(device=Device.objects.get(pk=device.pk), to=Gateway.objects.get(pk=to.id))
 
 
-move = database_sync_to_async(moved)
+async def move(device: Device, to: PairedGateway) -> DeviceHome:
+    """Move the device, and wait until the writer knows: what comes before is still judged by the former registry."""
+    home = await database_sync_to_async(moved)(device, to)
+    writer = ingest_module._running
+    if writer is not None:
+        await until(lambda: writer.directory.devices[device.pk].gateway_id == to.id)
+    return home
 
 
 async def anew(gateway: PairedGateway, device: Device, root: bytes | None = None, seq: int = 1) -> ToyDevice:
