@@ -101,7 +101,7 @@ class Directory:
         self.gateways: dict[int, KnownGateway] = {}
         self._boxes = key_box(), gateway_root_box(), device_root_box()
         self._roots: dict[int, tuple[bytes, bytes | None]] = {}  # gateway -> sealed, opened
-        self._own_roots: dict[int, bytes] = {}  # of devices that were paired themselves
+        self._own_roots: dict[int, tuple[int, bytes | None]] = {}  # device -> gateway, own root there if it has one
         self._papers: dict[int, dict[str, float]] = {}  # gateway -> certificates that count
         self._shown: dict[int, dict[bytes, bool]] = {}  # gateway -> what it said that it runs, and whether that counts
         self._epochs: dict[int, Epoch] = {}  # of gateways that are connected here
@@ -130,8 +130,7 @@ class Directory:
         rows = Device.objects.filter(gateway=gateway_id).values_list("id", "root_sealed", "suite")
         for device_id, sealed, suite in rows:  # own pairings and ciphers count from its gateway's next epoch on
             suites[device_id] = suite
-            if sealed is not None:
-                self._own_roots[device_id] = self._boxes[2].open(bytes(sealed))
+            self._own_roots[device_id] = gateway_id, self._own_root(sealed)
         now = [replace(known, suite=suites.get(known.number, known.suite)) for known in mine]
         self.devices = self.devices | {known.number: self._in_epoch(known, epoch) for known in now}
 
@@ -144,8 +143,18 @@ class Directory:
         self.devices = self.devices | {known.number: replace(known, epoch=NO_EPOCH) for known in mine}
 
     def _in_epoch(self, known: KnownDevice, epoch: Epoch) -> KnownDevice:
-        key = frame_key(epoch.secret, known.number, known.suite, self._own_roots.get(known.number))
-        return replace(known, key=key, epoch=epoch.number)
+        gateway_id, root = self._own_roots.get(known.number, (known.gateway_id, None))
+        own = root if gateway_id == known.gateway_id else None  # what it had on the gateway that it left is no use here
+        return replace(known, key=frame_key(epoch.secret, known.number, known.suite, own), epoch=epoch.number)
+
+    def _own_root(self, sealed: Any) -> bytes | None:
+        """Return the root of a device that was paired itself; one that cannot be opened becomes one that nobody has."""
+        if sealed is None:
+            return None
+        try:
+            return self._boxes[2].open(bytes(sealed))
+        except SecretUnreadable:
+            return os.urandom(32)
 
     def _read_gateways(self) -> bool:
         """Read the gateways; tell whether that matters to their devices, which a new connection does not."""
@@ -236,7 +245,7 @@ class Directory:
             wanted = Device.objects.filter(id__in=changed[start : start + 500])
             for device_id, key, root in wanted.values_list("id", "key_sealed", "root_sealed"):
                 sealed[device_id] = bytes(key)
-                self._note_moved(device_id, rows[device_id], root)
+                self._note_moved(device_id, rows[device_id][2], root)
         loaded = {}
         for device_id, key_sealed in sealed.items():
             try:
@@ -259,14 +268,13 @@ class Directory:
             loaded[device_id] = self._under_pairing(known)
         return loaded
 
-    def _note_moved(self, device_id: int, row: tuple[Any, ...], root: Any) -> None:
-        """Take the root that a device has on the gateway to which it was moved: its former one is of no use there."""
-        before = self._rows.get(device_id)
-        if before is None or before[2] == row[2]:
-            return
-        self._own_roots.pop(device_id, None)
-        if root is not None:
-            self._own_roots[device_id] = self._boxes[2].open(bytes(root))
+    def _note_moved(self, device_id: int, gateway_id: int, root: Any) -> None:
+        """Take the root that a device has on the gateway to which it was moved while that was connected.
+
+        Where it stayed, a pairing of its own counts from the next epoch on, and `begin_epoch` reads it.
+        """
+        if gateway_id in self._epochs and self._own_roots.get(device_id, (0, None))[0] != gateway_id:
+            self._own_roots[device_id] = gateway_id, self._own_root(root)
 
     def _under_pairing(self, known: KnownDevice) -> KnownDevice:
         """Return the device with the key of its gateway's epoch; as it is where the gateway was never paired."""

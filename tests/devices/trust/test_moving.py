@@ -70,8 +70,15 @@ async def move(device: Device, to: PairedGateway) -> DeviceHome:
     home = await database_sync_to_async(moved)(device, to)
     writer = ingest_module._running
     if writer is not None:
-        await until(lambda: writer.directory.devices[device.pk].gateway_id == to.id)
+        await until(lambda: told_by(device) == to.id)
     return home
+
+
+def told_by(device: Device) -> int | None:
+    """Return the gateway whose frames of the device the writer takes."""
+    writer = ingest_module._running
+    known = writer.directory.devices.get(device.pk) if writer is not None else None
+    return known.gateway_id if known is not None else None
 
 
 async def anew(gateway: PairedGateway, device: Device, root: bytes | None = None, seq: int = 1) -> ToyDevice:
@@ -187,6 +194,17 @@ async def test_a_device_that_was_paired_itself_has_its_root_where_it_was_paired(
     back = await anew(left, device, root, seq=2)
     assert await tell(left, back, begin + 20, 62.0) == "ack"
     assert await asyncio.to_thread(stored, device) == [(0, 60.0), (1, 61.0), (0, 62.0)]
+
+
+async def test_a_device_that_was_paired_itself_leaves_a_gateway_that_was_quarantined(left, right, device) -> None:
+    root = (await database_sync_to_async(pair_now)(device)).root
+    begin = time.time() - 100
+    assert await tell(left, await greeted(left, device, root), begin, 60.0) == "ack"
+    hub = await Gateway.objects.aget(pk=left.id)
+    await database_sync_to_async(set_gateway_state)(gateway=hub, state=GatewayState.QUARANTINED)
+    await until(lambda: told_by(device) is None)
+    await move(device, right)
+    assert await tell(right, await greeted(right, device), begin + 10, 61.0) == "ack"
 
 
 def test_a_third_gateway_gets_a_lane_of_its_own_and_who_comes_back_gets_its_former_one(
