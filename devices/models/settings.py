@@ -21,7 +21,7 @@ class DesiredSettings(models.Model):
     every_s = models.FloatField(default=0.0)  # at most one value of each measurement in this time, s; 0: all of them
     deflate = models.BooleanField(default=False)
     suite = models.PositiveSmallIntegerField(choices=SUITE_CHOICES, null=True, blank=True)  # None: as it is registered
-    rules = models.JSONField(null=True, blank=True)  # of the gateway, for it, by name; None: never wished
+    rules = models.JSONField(null=True, blank=True)  # of the gateway, for its wearer, by name; None: never wished
     set_at = models.DateTimeField()
     set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 

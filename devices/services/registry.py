@@ -18,6 +18,7 @@ from devices.protocol.aead import KEY_BYTES
 from devices.protocol.suites import Suite
 from devices.selectors.keys import key_box
 from devices.selectors.suites import suite_allowed
+from devices.services.rule_wishes import rules_end_with_wearer
 from devices.signals import device_changed, device_moved
 
 PUBLIC_KEY_BYTES = 32  # Ed25519, raw
@@ -162,11 +163,15 @@ def set_device_state(*, device: Device, state: DeviceState, by: User | None = No
 
 
 def assign_device(*, device: Device, patient: Patient | None, by: User | None = None) -> Device:
-    """Say whose signals the device carries from now on; None takes it off its patient."""
+    """Say whose signals the device carries from now on; None takes it off its patient.
+
+    Rules that were wished for it at its gateway end with that: they were chosen for somebody else.
+    """
     with transaction.atomic():
         locked = Device.objects.select_for_update(of=("self",)).select_related("patient").get(pk=device.pk)
         if locked.patient_id == (patient.pk if patient else None):
             return locked
+        rules_end_with_wearer(locked, by=by)
         if locked.patient is not None:
             # The patient it leaves learns of it too: from here on that twin lacks these signals.
             _announce(locked, "device_unassigned", "A device was taken off.", by=by, category=EventCategory.CLINICAL)

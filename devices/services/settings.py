@@ -30,7 +30,6 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
     Its gateway's connection is ended within a second, so that the next welcome brings the wish. Raises SettingsRefused
     for a device that was retired, whose gateway was never paired, or for values out of bounds.
     """
-    _check(device, wanted)
     with transaction.atomic():
         locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
         gateway = Gateway.objects.select_for_update().get(pk=locked.gateway_id)
@@ -42,6 +41,7 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
         known = before.wanted if before else None
         if wanted == known:
             return False
+        _check(locked, wanted, known or DeviceSettings())
         Gateway.objects.filter(pk=gateway.pk).update(settings_number=F("settings_number") + 1)
         gateway.refresh_from_db(fields=["settings_number"])
         DesiredSettings.objects.update_or_create(
@@ -71,16 +71,21 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
     return True
 
 
-def _check(device: Device, wanted: DeviceSettings) -> None:
-    """Raise SettingsRefused for what a gateway would refuse as well, or what the house does not allow."""
+def _check(device: Device, wanted: DeviceSettings, known: DeviceSettings) -> None:
+    """Raise SettingsRefused for what a gateway would refuse as well, or what the house does not allow.
+
+    What stays as it was is not judged: a house that forbids a cipher or a rule later still changes the rest.
+    """
     if not 0.0 <= wanted.every_s <= MOST_EVERY_S:
         raise SettingsRefused(f"A value is sent at least every {MOST_EVERY_S:g} s.")
     if wanted.suite and wanted.suite not in SUITE_NAMES:
         raise SettingsRefused(f"There is no cipher {wanted.suite}.")
     try:
-        check_suite(SUITE_NAMES[wanted.suite] if wanted.suite else None)
+        if wanted.suite != known.suite:
+            check_suite(SUITE_NAMES[wanted.suite] if wanted.suite else None)
         for name, wish in (wanted.rules or {}).items():
-            rule_from(name, device.kind, wish)
+            if wish != (known.rules or {}).get(name):
+                rule_from(name, device.kind, wish)
     except (CipherRefused, RuleRefused) as error:
         raise SettingsRefused(error.message) from error
 

@@ -15,7 +15,7 @@ from compliance.selectors.identities import by_name
 from compliance.services.accesses import record_list_access
 from compliance.views.access import require, visible_or_404
 from compliance.views.step_up import require_fresh
-from devices.models import Device
+from devices.models import DesiredSettings, Device
 from devices.selectors import devices_for
 from devices.services.registry import assign_device
 
@@ -44,11 +44,19 @@ def device_wearer(request: HttpRequest, device_id: int) -> HttpResponse:
     record_list_access(user=user, patients=[one.pk for one in patients], what="wearers")
     if request.method == "POST" and form.is_valid():
         chosen = {str(one.pk): one for one in patients}.get(form.cleaned_data["wearer"])
+        had_rules = _has_rules(device)
         assign_device(device=device, patient=chosen, by=user)
         messages.success(request, f"{device.label} is worn by {chosen.name if chosen else 'nobody'} now.")
+        if had_rules and not _has_rules(device):
+            messages.warning(request, "The rules wished for its former wearer went back to the gateway's own.")
         return HttpResponseRedirect(reverse("devices:device", args=[device.pk]))
-    context = {"device": device, "form": form}
+    context = {"device": device, "form": form, "has_rules": _has_rules(device)}
     return render(request, "devices/wearer.html", context, status=400 if form.errors else 200)
+
+
+def _has_rules(device: Device) -> bool:
+    wish = DesiredSettings.objects.filter(device=device).first()
+    return wish is not None and bool(wish.rules)
 
 
 def _reachable(user: User) -> list[Patient]:

@@ -92,6 +92,7 @@ def test_how_often_it_sends_and_its_rules_are_wished_apart(admin, pump) -> None:
         ({"severe_low": "on", "severe_low-in_a_row": "1.5"}, "Expected `int`"),
         ({"severe_low": "on", "severe_low-longest_min": "9999"}, "safe is 15 to 240"),
         ({"over_infusion": "off"}, "Select a valid choice"),
+        ({"severe_low": "off"}, "Select a valid choice"),
         ({"suite": "photon-beetle-aead128"}, "Select a valid choice"),
         ({"severe_low": "sometimes"}, "Select a valid choice"),
     ],

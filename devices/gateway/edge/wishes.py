@@ -1,7 +1,8 @@
 """What a server may wish of the rules for one device: which are on, and with which bounds.
 
-It may wish nothing that the configuration could not say, and less: whether commands go to devices at all, whether the
-gateway watches, and which monitor and pump are one person's stand in the configuration alone.
+Bounds only as the configuration could say them. It may switch a rule off, which the configuration cannot, but none of
+those that tell of harm or stop insulin for a severe low (`NEVER_OFF`). Whether commands go to devices at all, whether
+the gateway watches, and which monitor and pump are one person's stand in the configuration alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from devices.kinds.registry import KINDS
 RuleWish = Mapping[str, float | bool]  # "on", and the rule's bounds by their names
 ON = "on"
 RULES: dict[str, type[Rule]] = {str(type(rule).__struct_config__.tag): type(rule) for rule in SAFE}
-NEVER_OFF = frozenset({"pump_trouble", "over_infusion"})  # what tells of harm is not silenced from afar
+NEVER_OFF = frozenset({"severe_low", "pump_trouble", "over_infusion"})  # what tells of harm is not silenced from afar
 OF_A_PAIR = frozenset({"severe_low", "sensor_silent"})
 _OF_KIND = {
     "insulin_pump": ("severe_low", "pump_trouble", "over_infusion", "low_reservoir"),

@@ -168,9 +168,9 @@ def test_a_wish_out_of_bounds_is_told_by_name_and_not_followed(pump: Settings) -
 
 
 def test_rules_are_followed_after_a_restart_and_not_once_nothing_is_wished(pump: Settings, path: Path) -> None:
-    pump.take(wish(1, severe_low={"on": False}))
+    pump.take(wish(1, low_battery={"on": False}))
     again = Settings(path, [7], partial(judge, RULES, {7: "insulin_pump", 9: "cgm"}))
-    assert again.rules_of(7) == {"severe_low": None}
+    assert again.rules_of(7) == {"low_battery": None}
     again.take(wish(2))
     assert again.rules_of(7) == {}
     assert [one.rule for one in again.news(100.0)] == [*PUMP_RULES, "settings"]
