@@ -41,7 +41,7 @@ class EdgeFact(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["device", "lane", "seq"], name="one_fact_per_number")]
         indexes: ClassVar = [
             models.Index(fields=["device", "-at"], name="fact_by_device"),
-            models.Index(fields=["device", "kind", "-at"], name="fact_by_kind"),
+            models.Index(fields=["device", "kind", "-received_at", "-id"], name="fact_as_it_came"),
         ]
 
     def __str__(self) -> str:

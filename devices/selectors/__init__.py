@@ -249,13 +249,19 @@ def facts_of(device: Device, patient: Patient | None) -> list[EdgeFact]:
 
 
 def clock_of(device: Device) -> EdgeFact | None:
-    """Return what its gateway last said of the device's clock."""
-    return EdgeFact.objects.filter(device=device, kind=FactKind.CLOCK).first()
+    """Return what the gateway that it is at now last said of the device's clock."""
+    return _told_last(device, FactKind.CLOCK)
 
 
 def sending_of(device: Device) -> EdgeFact | None:
-    """Return how its gateway said last that it sends the device's readings, and why."""
-    return EdgeFact.objects.filter(device=device, kind=FactKind.SENDING).first()
+    """Return how the gateway that it is at now said last that it sends the device's readings, and why."""
+    return _told_last(device, FactKind.SENDING)
+
+
+def _told_last(device: Device, kind: FactKind) -> EdgeFact | None:
+    """Return what came last, whatever a gateway's clock says. Facts without a gateway are of before that was noted."""
+    by_it = Q(gateway=None) | Q(gateway=device.gateway_id)
+    return EdgeFact.objects.filter(by_it, device=device, kind=kind).order_by("-received_at", "-pk").first()
 
 
 def kinds_behind(gateway_id: int) -> set[str]:

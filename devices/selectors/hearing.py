@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from django.db.models import OuterRef, Subquery
 from django.utils.functional import cached_property
@@ -17,12 +18,13 @@ BELIEVED = timedelta(minutes=30)  # a gateway tells every ten minutes
 STRONG_DBM, FAIR_DBM = -67.0, -80.0  # receivers of Bluetooth LE give out between -90 and -97 dBm
 CHART_LOW_DBM, CHART_HIGH_DBM = -100.0, -30.0
 CHART_WIDTH, CHART_HEIGHT = 288.0, 70.0  # 12 units an hour, one a dBm
+NEWEST = ("-received_at", "-pk")  # not by `at`: a gateway whose clock was set back tells newer things at earlier times
 MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What one gateway told last of how it hears a device. told_at: by the gateway's clock. rssi: dBm, of its span."""
+    """What one gateway told last of how it hears a device. told_at: when the server received it. rssi: dBm."""
 
     radio: str  # bluetooth, virtual, none
     told_at: datetime
@@ -128,7 +130,7 @@ def heard_of(devices: Iterable[Device], now: datetime) -> dict[int, Heard]:
     ids = [device.pk for device in devices]
 
     def newest(kind: FactKind, **more: OuterRef) -> Subquery:
-        told = EdgeFact.objects.filter(device=OuterRef("pk"), kind=kind, **more).order_by("-at", "-pk")
+        told = EdgeFact.objects.filter(device=OuterRef("pk"), kind=kind, **more).order_by(*NEWEST)
         return Subquery(told.values("pk")[:1])
 
     rows = Device.objects.filter(pk__in=ids).order_by()
@@ -146,19 +148,18 @@ def heard_of(devices: Iterable[Device], now: datetime) -> dict[int, Heard]:
 
 def links_by_gateway(device: Device, gateways: Iterable[int], now: datetime) -> dict[int, Link]:
     """Return gateway id -> how it hears the device, of those that told."""
-    facts = EdgeFact.objects.filter(device=device, kind=FactKind.LINK).defer("frame")
+    facts = EdgeFact.objects.filter(device=device, kind=FactKind.LINK).order_by(*NEWEST).defer("frame")
     told = {gateway: _link(facts.filter(gateway=gateway).first(), now) for gateway in gateways}
     return {gateway: link for gateway, link in told.items() if link is not None}
 
 
 def history_of(device: Device, now: datetime) -> LinkHistory:
     """Return how the gateway that the device belongs to heard it in 24 hours, while its wearer of today wore it."""
-    facts = EdgeFact.objects.filter(device=device, kind=FactKind.LINK, gateway=device.gateway_id, at__gt=now - SPAN)
-    told = [
-        (at, values)
-        for at, values, texts in facts.filter(patient=device.patient_id).values_list("at", "values", "texts")
-        if texts.get("radio") != "none"
-    ][::-1]
+    facts = EdgeFact.objects.filter(device=device, kind=FactKind.LINK, gateway=device.gateway_id)
+    facts = facts.filter(patient=device.patient_id, received_at__gt=now - SPAN).order_by("received_at", "pk")
+    rows = [row for row in facts.values_list("at", "received_at", "values", "texts") if row[3].get("radio") != "none"]
+    moments = moments_of([(at, received_at) for at, received_at, *_ in rows], now - SPAN)
+    told = sorted(zip(moments, (row[2] for row in rows), strict=True), key=itemgetter(0))
     points = [
         (at, values["rssi_median_dbm"], values.get("rssi_lowest_dbm", values["rssi_median_dbm"]))
         for at, values in told
@@ -168,6 +169,21 @@ def history_of(device: Device, now: datetime) -> LinkHistory:
         name: int(sum(values.get(name, 0.0) for _, values in told)) for name in ("reconnects", "refused", "wrong_crc")
     }
     return LinkHistory(now, points, len(told), **counted)
+
+
+def moments_of(told: Iterable[tuple[datetime, datetime]], since: datetime) -> list[datetime]:
+    """Return where in a span each of many things stands that a gateway told. told: (at, received_at) as they came.
+
+    What a gateway told late, since it was cut off, stands at its own time. A time of before the span, or of before what
+    came earlier, is that of a clock that was set back: then it counts when it was received.
+    """
+    moments: list[datetime] = []
+    latest = since
+    for at, received_at in told:
+        moments.append(at if at >= latest else received_at)
+        if at >= since:
+            latest = max(latest, moments[-1])
+    return moments
 
 
 def connections_of(gateway: Gateway, now: datetime) -> int:
@@ -180,14 +196,14 @@ def _link(fact: EdgeFact | None, now: datetime) -> Link | None:
         return None
     values = fact.values
     median, lowest = values.get("rssi_median_dbm"), values.get("rssi_lowest_dbm")
-    return Link(fact.texts.get("radio", ""), fact.at, now, median, lowest, int(values.get("signals", 0)))
+    return Link(fact.texts.get("radio", ""), fact.received_at, now, median, lowest, int(values.get("signals", 0)))
 
 
 def _about(fact: EdgeFact | None) -> About | None:
     if fact is None:
         return None
     said = {name: str(fact.texts.get(name, "")) for name in ("firmware", "model", "maker", "serial")}
-    return About(**said, told_at=fact.at)
+    return About(**said, told_at=fact.received_at)
 
 
 def _signed(value: float) -> str:

@@ -100,7 +100,9 @@ def _keep(arrived: Arrived, received_at: float) -> bool:
     if new and told:
         _announce(kept, fact, arrived)
     elif new and fact.kind is FactKind.LINK:
-        EdgeFact.objects.filter(device=device, kind=FactKind.LINK, at__lt=kept.received_at - LINKS_KEPT).delete()
+        # By when they came: a gateway whose clock is wrong would have what it tells deleted as it is stored.
+        old = kept.received_at - LINKS_KEPT
+        EdgeFact.objects.filter(device=device, kind=FactKind.LINK, received_at__lt=old).delete()
     elif new and fact.kind is FactKind.ABOUT:
         _compare_firmware(kept, arrived)
     return new

@@ -211,20 +211,13 @@ async def test_how_a_device_is_heard_is_on_its_page_and_in_the_list_and_no_event
 async def test_a_strength_that_nobody_measured_lately_is_not_shown(gateway, pump, cast, client, fact, words) -> None:
     await gateway.connect()
     await tell(gateway, pump, link(pump, **fact))
+    came = datetime.fromtimestamp(time.time() - fact["age_s"], tz=UTC)
+    await database_sync_to_async(EdgeFact.objects.update)(received_at=came)
     await database_sync_to_async(sign_in)(client, cast["administrator"])
     for path in (f"/devices/{pump.id}/", "/devices/"):
         text = (await database_sync_to_async(client.get)(path)).content.decode()
         assert words in text
         assert "strong, <span" not in text
-
-
-async def test_figures_of_a_link_are_kept_for_a_month(gateway, pump) -> None:
-    await gateway.connect()
-    await tell(gateway, pump, *(link(pump, days * 86_400, -58.0) for days in (31, 29, 0)))
-    ages = await database_sync_to_async(
-        lambda: [round((time.time() - one.at.timestamp()) / 86_400) for one in EdgeFact.objects.all()]
-    )()
-    assert ages == [0, 29]
 
 
 async def test_other_firmware_than_before_is_an_event_that_does_not_say_which(gateway, pump, cast, client) -> None:
