@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from compliance.errors import SecretUnreadable
@@ -192,8 +193,10 @@ class Directory:
     def _read_devices(self) -> None:
         columns = ("id", "epoch", "gateway_id", "patient_id", "gateway__ward_id", "patient__ward_id", "kind", "suite")
         active = _working().filter(gateway__state=GatewayState.ACTIVE)
-        lanes = dict(DeviceHome.objects.filter(ended_at=None).values_list("device", "lane"))  # of those that were moved
-        rows = {row[0]: (*row, lanes.get(row[0], 0)) for row in active.values_list(*columns).order_by()}
+        # In the same question: the lane of one gateway beside the name of another would number its readings as theirs.
+        homes = DeviceHome.objects.filter(device=OuterRef("pk"), ended_at=None)  # of those that were moved
+        lane = Coalesce(Subquery(homes.values("lane")[:1]), 0)
+        rows = {row[0]: row for row in active.values_list(*columns, lane).order_by()}
         changed = [device_id for device_id, row in rows.items() if self._rows.get(device_id) != row]
         paths = self._path_rows()
         if changed or len(rows) != len(self._rows) or paths != self._paths:
@@ -313,5 +316,9 @@ def _measurements() -> dict[int, dict[bytes, bool]]:
     return found
 
 
-def _places(gateways: dict[int, KnownGateway]) -> dict[int, tuple[bool, int, bool]]:
-    return {gateway_id: (known.active, known.ward_id, known.root is None) for gateway_id, known in gateways.items()}
+def _places(gateways: dict[int, KnownGateway]) -> dict[int, tuple[bool, int, bool, int]]:
+    """Return what of the gateways matters to their devices; a move counts their settings up, and ends their lines."""
+    return {
+        gateway_id: (known.active, known.ward_id, known.root is None, known.settings_number)
+        for gateway_id, known in gateways.items()
+    }

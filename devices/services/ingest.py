@@ -329,8 +329,14 @@ class Ingest:
                 self.directory.end_epoch(link.gateway_id, link.transcript.agreement.epoch)
 
     def _begin_epochs(self, links: list[Link]) -> None:
+        if not links:
+            return
         agreed = [link.transcript.agreement for link in links if link.transcript.agreement is not None]
-        for gateway_id, epoch in begin_epochs(agreed, credit=CREDIT):
+        begun = begin_epochs(agreed, credit=CREDIT)
+        # As it stands once the epochs began: a gateway whose line a move ended is back sooner than the next look at the
+        # registry, and would be refused for good. However many come at once, this is one look.
+        self.directory.refresh()
+        for gateway_id, epoch in begun:
             self.directory.begin_epoch(gateway_id, epoch)
 
     def _welcome(self, links: list[Link]) -> None:

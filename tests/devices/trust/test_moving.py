@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
+from django.db import connection
+from django.utils import timezone
 
 from compliance.models import Event
 from devices.evidence.outcome import Outcome
@@ -17,13 +19,16 @@ from devices.models import Device, DeviceHome, Gateway, GatewayState, Pairing, P
 from devices.protocol.settings import DeviceSettings
 from devices.selectors.evidence import evidence_of, waveform_for
 from devices.selectors.settings import standing_of
+from devices.services import directory as directory_module
 from devices.services import ingest as ingest_module
+from devices.services.directory import Directory
 from devices.services.gateways import set_gateway_state
 from devices.services.links import CLOSE_NEW_SETTINGS
 from devices.services.moving import move_device
 from devices.services.pairing import begin_pairing
 from devices.services.paths import add_path, end_path
 from devices.services.registry import RegistrationRefused, register_device, register_gateway
+from devices.services.registry_watch import registry_marks
 from devices.services.settings import configure_device
 from devices.services.telemetry import store
 from devices.telemetry.lanes import lane_of
@@ -205,6 +210,49 @@ async def test_a_device_that_was_paired_itself_leaves_a_gateway_that_was_quarant
     await until(lambda: told_by(device) is None)
     await move(device, right)
     assert await tell(right, await greeted(right, device), begin + 10, 61.0) == "ack"
+
+
+async def test_a_gateway_that_greets_sooner_than_the_registry_is_read_is_believed(
+    monkeypatch, left, right, device
+) -> None:
+    monkeypatch.setattr(ingest_module, "REGISTRY_S", 3600.0)
+    begin = time.time() - 100
+    assert await tell(left, await greeted(left, device), begin, 60.0) == "ack"
+    await database_sync_to_async(moved)(device, right)
+    assert await tell(right, await greeted(right, device), begin + 10, 61.0) == "ack"
+    assert await tell(left, await greeted(left, device, seq=2), begin + 20, 62.0) == "frame_wrong_device"
+    assert await asyncio.to_thread(stored, device) == [(0, 60.0), (1, 61.0)]
+
+
+def test_who_sees_that_both_lines_have_to_end_sees_the_move(monkeypatch, left, right, device) -> None:
+    directory = Directory()
+    directory.refresh()
+    Gateway.objects.filter(pk=left.id).update(connected_at=timezone.now())
+    marks = registry_marks()
+    monkeypatch.setattr(directory_module, "registry_marks", lambda: marks)
+    moved(device, right)
+    directory.refresh()
+    assert directory.gateways[left.id].settings_number == 1
+    assert directory.devices[device.pk].gateway_id == right.id
+
+
+def test_a_move_while_the_registry_is_read_gives_no_gateway_the_lane_of_another(left, right, device) -> None:
+    waiting = [right]
+
+    def move_in_between(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        if waiting and 'FROM "devices_device"' in sql and "devices_devicehome" not in sql:
+            moved(device, waiting.pop())
+        return execute(sql, params, many, context)
+
+    directory = Directory()
+    with connection.execute_wrapper(move_in_between):
+        directory.refresh()
+    assert not waiting
+    known = directory.devices[device.pk]
+    assert (known.gateway_id, known.lane) in {(left.id, 0), (right.id, 1)}
+    directory.refresh()
+    known = directory.devices[device.pk]
+    assert (known.gateway_id, known.lane) == (right.id, 1)
 
 
 def test_a_third_gateway_gets_a_lane_of_its_own_and_who_comes_back_gets_its_former_one(
