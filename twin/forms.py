@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from django import forms
 
 from devices.kinds.registry import Measurement, by_key
-from twin.alerts.limits import Limit, LimitKey, Setting
+from twin.alerts.limits import Changed, Limit, LimitKey, Setting
 from twin.services.limits import MAX_DELAY_S
 
 
@@ -38,6 +39,8 @@ class LimitsForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self.house, self.stored = list(house), dict(own)
+        self.meanwhile: list[Changed] = []  # what somebody else set since the page was made
+        self.fields["seen"] = forms.CharField(required=False, widget=forms.HiddenInput, initial=self.token)
         for limit in house:
             name, measurement = _name(limit.key), by_key(limit.metric)
             set_to = own.get(limit.key)
@@ -60,6 +63,34 @@ class LimitsForm(forms.Form):
         """Return what was entered; None where both fields are empty."""
         return {limit.key: self._setting(limit) for limit in self.house}
 
+    @property
+    def token(self) -> str:
+        """What is stored for the limits of this form, as the page carries it along: {name: [bound, delay]}."""
+        known = {limit.key for limit in self.house}
+        kept = sorted((_name(key), (one.bound, one.delay_s)) for key, one in self.stored.items() if key in known)
+        return msgspec.json.encode(dict(kept)).decode()
+
+    def shown_by(self, token: str) -> dict[LimitKey, Setting | None]:
+        """Return what held when the page was made that carries this token; without one, that nothing was set."""
+        try:
+            told = msgspec.json.decode(token, type=dict[str, tuple[float, float]])
+        except (msgspec.DecodeError, UnicodeError):
+            told = {}
+        keys = {limit.key: _name(limit.key) for limit in self.house}
+        return {key: Setting(key, *told[name]) if name in told else None for key, name in keys.items()}
+
+    def catch_up(self, changed: Sequence[Changed]) -> None:
+        """Show what was changed meanwhile, keep what was typed, and be made from what holds by now."""
+        self.meanwhile = list(changed)
+        data = {name: self.data.get(name, "") for name in self.fields}
+        stored = self.shown_by(data["seen"]) | {one.key: one.after for one in changed}
+        self.stored = {key: one for key, one in stored.items() if one is not None}
+        for one in changed:
+            bound, delay = f"bound-{_name(one.key)}", f"delay-{_name(one.key)}"
+            if (data[bound].strip(), data[delay].strip()) == _shown(one.before):  # untouched: it shows the new one
+                data[bound], data[delay] = _shown(one.after)
+        self.data = data | {"seen": self.token}
+
     def named(self, name: str) -> LimitKey | None:
         """Return the limit that a row calls by this name; None for no row of this form."""
         return next((limit.key for limit in self.house if _name(limit.key) == name), None)
@@ -79,6 +110,10 @@ class LimitsForm(forms.Form):
 
 def _name(key: LimitKey) -> str:
     return "-".join(key)
+
+
+def _shown(one: Setting | None) -> tuple[str, str]:
+    return ("", "") if one is None else (f"{one.bound:g}", f"{one.delay_s:g}")
 
 
 def _number(

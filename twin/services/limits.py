@@ -17,7 +17,7 @@ from devices.kinds.registry import by_key
 from devices.models import Device, Watched
 from devices.services.registry_watch import registry_marks
 from twin.alerts.defaults import DEFAULT_LIMITS
-from twin.alerts.limits import Limit, LimitKey, Setting, Side, with_settings
+from twin.alerts.limits import Changed, Limit, LimitKey, Setting, Side, with_settings
 from twin.alerts.rulebook import Rulebook, build
 from twin.errors import TwinError
 from twin.models import AlertLimit
@@ -48,6 +48,17 @@ class LimitsChangedSince(TwinError):
         self.key = key
 
 
+class LimitsChangedMeanwhile(TwinError):
+    """Somebody else set limits after the page was made from which these were sent: nothing was saved."""
+
+    code = "limits_changed_meanwhile"
+    http_status = 409
+
+    def __init__(self, changed: Sequence[Changed]) -> None:
+        super().__init__("These limits were changed while the page was open, and nothing was saved. Look again.")
+        self.changed = list(changed)
+
+
 def rulebook_basis() -> tuple[object, ...]:
     """Return what the rulebook of all devices is built from, to compare: cheap where building takes long."""
     return registry_marks()[Watched.DEVICES], settings_by_patient()
@@ -74,14 +85,24 @@ def set_limits(
     user: User,
     settings: Mapping[LimitKey, Setting | None],
     device: Device | None = None,
+    seen: Mapping[LimitKey, Setting | None] | None = None,
 ) -> tuple[Limit, ...]:
     """Set limits for one patient and return all that hold now; None goes back to the house's.
 
-    device: from whose page it was done. The writer of readings follows within `alert_watch.RELOAD_S`. Raises
-    LimitsRefused, with the reason by limit, when a bound lies outside the metric's physical range, low is not below
-    high, a more urgent level is not further out, or a delay is negative or over an hour; then nothing is changed.
+    device: from whose page it was done. seen: what held when the page was made, by limit; where something else holds by
+    now, LimitsChangedMeanwhile is raised: an empty field of an old page must not take a limit that it never showed. The
+    writer of readings follows within `alert_watch.RELOAD_S`. Raises LimitsRefused, with the reason by limit, when a
+    bound lies outside the metric's physical range, low is not below high, a more urgent level is not further out, or a
+    delay is negative or over an hour; then nothing is changed.
     """
-    return _change(_Act(patient, user, device), lambda before: settings)
+
+    def chosen(before: Mapping[LimitKey, Setting]) -> Mapping[LimitKey, Setting | None]:
+        pairs = {key: (old, before.get(key)) for key, old in (seen or {}).items()}
+        if changed := [Changed(key, old, now) for key, (old, now) in pairs.items() if old != now]:
+            raise LimitsChangedMeanwhile(changed)
+        return settings
+
+    return _change(_Act(patient, user, device), chosen)
 
 
 def undo_limits(*, patient: Patient, user: User, change: LimitChange, device: Device | None = None) -> None:

@@ -15,7 +15,7 @@ from devices.selectors import devices_for
 from twin.errors import TwinError
 from twin.forms import LimitsForm
 from twin.selectors.limits import changes_of, limits_of, own_settings
-from twin.services.limits import LimitsRefused, set_limits, undo_limits
+from twin.services.limits import LimitsChangedMeanwhile, LimitsRefused, set_limits, undo_limits
 
 SET_LIMITS = "twin.set_limits"
 SAVED = "Limits saved. They hold within ten seconds."
@@ -41,6 +41,8 @@ def device_limits(request: HttpRequest, device_id: int) -> HttpResponse:
             form = LimitsForm(house, own_settings(patient))
         elif _acted(request, device, patient, form):
             return redirect("twin:device_limits", device.pk)
+        elif form.meanwhile:
+            status = 409
     context = {"device": device, "patient": patient, "form": form, "changes": changes_of(patient, house)}
     return render(request, "twin/device_limits.html", context, status=status)
 
@@ -61,11 +63,19 @@ def _acted(request: HttpRequest, device: Device, patient: Patient, form: LimitsF
             key = form.named(request.POST["default"])
             if key is None:
                 return False
-            set_limits(patient=patient, user=user, settings={key: None}, device=device)
+            seen = {key: form.shown_by(request.POST.get("seen", ""))[key]}
+            set_limits(patient=patient, user=user, settings={key: None}, device=device, seen=seen)
         elif form.is_valid():
-            set_limits(patient=patient, user=user, settings=form.settings(), device=device)
+            seen = form.shown_by(form.cleaned_data["seen"])
+            set_limits(patient=patient, user=user, settings=form.settings(), device=device, seen=seen)
         else:
             return False
+    except LimitsChangedMeanwhile as error:
+        if form.is_bound:
+            form.catch_up(error.changed)
+        else:
+            messages.error(request, error.message)
+        return False
     except LimitsRefused as error:
         if form.is_bound:
             form.refuse(error.wrong)

@@ -9,7 +9,12 @@ from django.urls import reverse
 
 from compliance.models import Event, LogEntry
 from tests.conftest import sign_in
+from twin.alerts.limits import LimitKey, Setting, Side
+from twin.alerts.priority import Priority
+from twin.forms import LimitsForm
 from twin.models import Alert, AlertLimit
+from twin.selectors.limits import limits_of, own_settings
+from twin.services.limits import LimitsChangedMeanwhile, set_limits
 
 pytestmark = pytest.mark.django_db
 LOW = "bound-glucose-low-medium"
@@ -24,8 +29,13 @@ def place(device) -> str:
     return reverse("twin:device_limits", args=[device.pk])
 
 
+def seen(device) -> str:
+    """Return what a page that is opened now carries along."""
+    return LimitsForm(limits_of(device), own_settings(device.patient)).token
+
+
 def post(client, device, **what):
-    return client.post(place(device), {"wearer": str(device.patient_id)} | what)
+    return client.post(place(device), {"wearer": str(device.patient_id), "seen": seen(device)} | what)
 
 
 def own() -> dict[tuple[str, str, str], tuple[float, float]]:
@@ -135,3 +145,69 @@ def test_a_device_of_another_ward_is_not_there(admin, make_device, foreign_patie
     far = Gateway.objects.create(name="Far", ward=other_ward, public_key=b"\1" * 32)
     theirs = make_device(serial="S-9", gateway=far, patient=foreign_patient)
     assert admin.get(place(theirs)).status_code == 404
+
+
+GLUCOSE_LOW = LimitKey("glucose", Side.LOW, Priority.MEDIUM)
+
+
+def test_an_old_page_takes_no_limit_that_it_never_showed(admin, cast, cgm, patient) -> None:
+    opened = seen(cgm)
+    set_limits(patient=patient, user=cast["physician"], settings={GLUCOSE_LOW: Setting(GLUCOSE_LOW, 80.0, 0.0)})
+    answer = post(admin, cgm, seen=opened, **{"bound-glucose-high-medium": "240"})
+    assert (answer.status_code, own()) == (409, {("glucose", "low", "medium"): (80.0, 0.0)})
+    page = answer.content.decode()
+    assert "Nothing was saved: limits were changed while this page was open." in page
+    assert "Glucose below (medium): the house&#x27;s, now 80 mg/dL at once" in page
+    form = answer.context["form"]
+    assert form["bound-glucose-high-medium"].value() == "240"  # what was typed stays
+    assert form[LOW].value() == "80"  # what was not touched shows what holds now
+    again = {name: form[name].value() or "" for name in form.fields}
+    assert post(admin, cgm, **again).status_code == 302
+    assert own() == {("glucose", "low", "medium"): (80.0, 0.0), ("glucose", "high", "medium"): (240.0, 900.0)}
+
+
+def test_what_was_typed_over_a_limit_that_changed_meanwhile_stays_typed(admin, cast, cgm, patient) -> None:
+    opened = seen(cgm)
+    set_limits(patient=patient, user=cast["physician"], settings={GLUCOSE_LOW: Setting(GLUCOSE_LOW, 80.0, 0.0)})
+    form = post(admin, cgm, seen=opened, **{LOW: "75"}).context["form"]
+    assert form[LOW].value() == "75"
+    assert own() == {("glucose", "low", "medium"): (80.0, 0.0)}
+
+
+def test_back_to_default_of_an_old_page_leaves_a_newer_limit(admin, cast, cgm, patient) -> None:
+    post(admin, cgm, **{LOW: "80"})
+    opened = seen(cgm)
+    post(admin, cgm, **{LOW: "85"})
+    answer = post(admin, cgm, seen=opened, default="glucose-low-medium")
+    assert answer.status_code == 400
+    assert "were changed while the page was open" in answer.content.decode()
+    assert own() == {("glucose", "low", "medium"): (85.0, 0.0)}
+
+
+@pytest.mark.parametrize("carried", ["", "no token", "[1]", '{"glucose-low-medium": "80"}'])
+def test_a_page_that_does_not_say_what_it_showed_overwrites_nothing(admin, cgm, carried) -> None:
+    post(admin, cgm, **{LOW: "80"})
+    assert post(admin, cgm, seen=carried).status_code == 409
+    assert own() == {("glucose", "low", "medium"): (80.0, 0.0)}
+
+
+def test_the_patients_page_is_compared_in_the_same_way(client, cast, cgm, patient) -> None:
+    sign_in(client, cast["physician"])
+    url = reverse("twin:limits", args=[patient.pk])
+    page = client.get(url)
+    opened = page.context["form"].token
+    assert f'name="seen" value="{opened}"' in page.content.decode()
+    set_limits(patient=patient, user=cast["physician"], settings={GLUCOSE_LOW: Setting(GLUCOSE_LOW, 80.0, 0.0)})
+    answer = client.post(url, {"seen": opened, "bound-glucose-high-medium": "240"})
+    assert (answer.status_code, own()) == (409, {("glucose", "low", "medium"): (80.0, 0.0)})
+    assert "limits were changed while this page was open" in answer.content.decode()
+
+
+def test_what_holds_is_compared_where_it_is_locked(cast, cgm, patient) -> None:
+    with pytest.raises(LimitsChangedMeanwhile):
+        set_limits(
+            patient=patient,
+            user=cast["physician"],
+            settings={GLUCOSE_LOW: None},
+            seen={GLUCOSE_LOW: Setting(GLUCOSE_LOW, 80.0, 0.0)},
+        )
