@@ -14,6 +14,8 @@ from django.utils import timezone
 from compliance.models import EventCategory, User
 from compliance.services.events import record_event
 from devices.models import (
+    Certificate,
+    CertificateState,
     DesiredSettings,
     Device,
     DeviceHome,
@@ -25,6 +27,7 @@ from devices.models import (
     Pairing,
     PairingState,
 )
+from devices.services.lanes import free_lane, lane_of_home
 from devices.services.registry import RegistrationRefused
 from devices.signals import device_changed
 from devices.telemetry.lanes import LANES
@@ -35,7 +38,8 @@ def move_device(*, device: Device, to: Gateway, by: User | None = None) -> Devic
 
     Its frames are taken from that one alone within a second. Raises RegistrationRefused where one of both is retired,
     the gateway has it already, speaks for it as a further one, or was never paired: no key is handed from one gateway
-    to another, each derives its own.
+    to another, each derives its own. So it does where the device's own certificate was revoked, and where the gateway
+    had the device before and its numbers were taken.
     """
     with transaction.atomic():
         locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
@@ -67,11 +71,6 @@ def move_device(*, device: Device, to: Gateway, by: User | None = None) -> Devic
     return home
 
 
-def lane_of_home(device: Device) -> int:
-    """Return the lane in which the gateway that a device belongs to numbers its readings."""
-    return DeviceHome.objects.filter(device=device, ended_at=None).values_list("lane", flat=True).first() or 0
-
-
 def _check(device: Device, left: Gateway, target: Gateway) -> None:
     if device.state == DeviceState.RETIRED or target.state == GatewayState.RETIRED:
         raise RegistrationRefused("a retired device or gateway does not come back: register it anew")
@@ -81,6 +80,10 @@ def _check(device: Device, left: Gateway, target: Gateway) -> None:
         raise RegistrationRefused(f"{target.name} was never paired, and has no keys for it: pair it first")
     if DevicePath.objects.filter(device=device, gateway=target, ended_at=None).exists():
         raise RegistrationRefused(f"{target.name} speaks for it as a further gateway: end that first")
+    valid = Certificate.objects.filter(device=device, state=CertificateState.VALID)
+    if device.root_sealed is not None and not valid.exists():
+        # Elsewhere it has no root of its own, and nobody would ask for its certificate any more.
+        raise RegistrationRefused("its certificate was revoked: pair the device anew first")
 
 
 def _leave(device: Device, left: Gateway, lane: int, now: datetime) -> None:
@@ -95,31 +98,10 @@ def _leave(device: Device, left: Gateway, lane: int, now: datetime) -> None:
 def _enter(device: Device, target: Gateway, left_lane: int, now: datetime) -> DeviceHome:
     before = DeviceHome.objects.filter(device=device, gateway=target).first()
     home = before or DeviceHome(device=device, gateway=target)
-    home.lane = _free_lane(device, before, left_lane)
+    home.lane = free_lane(device, before, set(range(LANES)) - {left_lane})
     home.began_at, home.ended_at = now, None
     home.save()
     return home
-
-
-def _free_lane(device: Device, before: DeviceHome | None, left_lane: int) -> int:
-    """Return the lane in which a gateway numbers from now on.
-
-    Its own of before, where it has one that nobody took since: it goes on with the numbers that follow. Otherwise the
-    lane that was left longest ago; one that begins anew numbers from the time in milliseconds, which lies above all
-    numbers that were ever given there.
-    """
-    paths, homes = DevicePath.objects.filter(device=device), DeviceHome.objects.filter(device=device)
-    busy = set(paths.filter(ended_at=None).values_list("lane", flat=True)) | {left_lane}
-    ended: dict[int, datetime] = {}
-    for lane, moment in (*paths.values_list("lane", "ended_at"), *homes.values_list("lane", "ended_at")):
-        if moment is not None:
-            ended[lane] = max(ended.get(lane, moment), moment)
-    if before is not None and before.lane not in busy and ended[before.lane] == before.ended_at:
-        return before.lane
-    free = [lane for lane in range(LANES) if lane not in busy]
-    if not free:
-        raise RegistrationRefused("too many gateways speak for it: end one of them first")
-    return min(free, key=lambda lane: (lane in ended, ended.get(lane), lane))
 
 
 def _greet_anew(device: Device, left: Gateway, target: Gateway) -> None:

@@ -19,7 +19,7 @@ from devices.models import Device, DevicePath, DeviceState, Gateway, GatewayStat
 from devices.protocol.aead import KEY_BYTES
 from devices.selectors.keys import key_box
 from devices.services.directory import KnownDevice
-from devices.services.moving import lane_of_home
+from devices.services.lanes import free_lane, lane_of_home
 from devices.services.registry import RegistrationRefused
 from devices.signals import device_changed
 from devices.telemetry import ReadingBatch, Written
@@ -32,13 +32,15 @@ def add_path(*, device: Device, gateway: Gateway, by: User | None = None) -> tup
     """Let one more gateway speak for the device; return the path and its frame key, 16 bytes.
 
     The key goes to a gateway that was never paired and is not shown again; a path that ended goes on under it. Raises
-    RegistrationRefused when the gateway speaks for the device already, there are too many, or one of both is retired.
+    RegistrationRefused when the gateway speaks for the device already, there are too many, one of both is retired, or
+    its numbers were taken by another gateway since it ended.
     """
     with transaction.atomic():
         locked = Device.objects.select_for_update().get(pk=device.pk)
         _check(locked, gateway)
         path = DevicePath.objects.filter(device=locked, gateway=gateway).first()
-        lane = _free_lane(locked)
+        # Lane 0 is of a device's first gateway alone.
+        lane = free_lane(locked, path, set(range(1, LANES)) - {lane_of_home(locked)})
         if path is not None:
             key = key_box().open(bytes(path.key_sealed))
             path.lane, path.ended_at = lane, None
@@ -75,14 +77,6 @@ def _check(device: Device, gateway: Gateway) -> None:
         raise RegistrationRefused("this is the gateway that the device belongs to")
     if DevicePath.objects.filter(device=device, gateway=gateway, ended_at=None).exists():
         raise RegistrationRefused("this gateway speaks for the device already")
-
-
-def _free_lane(device: Device) -> int:
-    taken = set(DevicePath.objects.filter(device=device, ended_at=None).values_list("lane", flat=True))
-    free = set(range(1, LANES)) - taken - {lane_of_home(device)}
-    if not free:
-        raise RegistrationRefused(f"a device is heard by {LANES} gateways at most")
-    return min(free)
 
 
 def _announce(path: DevicePath, code: str, message: str, by: User | None) -> None:

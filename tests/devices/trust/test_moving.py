@@ -21,6 +21,7 @@ from devices.selectors.evidence import evidence_of, waveform_for
 from devices.selectors.settings import standing_of
 from devices.services import directory as directory_module
 from devices.services import ingest as ingest_module
+from devices.services.authority import revoke_all
 from devices.services.directory import Directory
 from devices.services.gateways import set_gateway_state
 from devices.services.links import CLOSE_NEW_SETTINGS
@@ -265,7 +266,10 @@ def test_a_third_gateway_gets_a_lane_of_its_own_and_who_comes_back_gets_its_form
     fifth = PairedGateway.of(register_gateway(name="Fifth", ward=ward))
     assert moved(device, fourth).lane == 3
     assert moved(device, fifth).lane == 0, "the one that was left longest ago"
-    assert moved(device, left).lane == 1, "its own was taken since"
+    with pytest.raises(RegistrationRefused, match="never spoke for the device"):
+        moved(device, left)  # its own was taken since
+    assert Device.objects.get(pk=device.pk).gateway_id == fifth.id
+    assert moved(device, right).lane == 1
 
 
 def test_a_further_gateway_keeps_its_lane_while_the_device_moves(left, right, device, ward) -> None:
@@ -276,6 +280,32 @@ def test_a_further_gateway_keeps_its_lane_while_the_device_moves(left, right, de
     assert other.lane == 3
     with pytest.raises(RegistrationRefused, match="at most"):
         add_path(device=Device.objects.get(pk=device.pk), gateway=register_gateway(name="Too many", ward=ward))
+
+
+def test_a_further_gateway_leaves_the_lane_of_a_former_one_as_long_as_there_is_another(
+    left, right, device, ward
+) -> None:
+    moved(device, right)
+    moved(device, left)
+    path, _ = add_path(device=Device.objects.get(pk=device.pk), gateway=register_gateway(name="Beside", ward=ward))
+    assert path.lane == 2
+    assert moved(device, right).lane == 1
+
+
+def test_a_further_gateway_whose_lane_was_taken_does_not_come_back(left, right, device, ward) -> None:
+    beside = [register_gateway(name=f"Beside {number}", ward=ward) for number in range(4)]
+    path, _ = add_path(device=device, gateway=beside[0])
+    end_path(path=path)
+    others = [add_path(device=device, gateway=one)[0] for one in beside[1:]]
+    assert [one.lane for one in (path, *others)] == [1, 2, 3, 1]
+    end_path(path=others[0])
+    assert add_path(device=device, gateway=beside[1])[0].lane == 2
+    for one in others:
+        one.refresh_from_db()
+        end_path(path=one)
+    with pytest.raises(RegistrationRefused, match="never spoke for the device"):
+        add_path(device=device, gateway=beside[0])
+    assert add_path(device=device, gateway=beside[3])[0].lane == 1
 
 
 @pytest.mark.parametrize("wrong", ["same", "never paired", "revoked", "speaks for it", "retired"])
@@ -296,6 +326,16 @@ def test_a_move_that_cannot_be_is_refused_and_changes_nothing(left, right, devic
     assert Device.objects.get(pk=device.pk).gateway_id == left.id
     assert not DeviceHome.objects.exists()
     assert not Event.objects.filter(code="device_moved").exists()
+
+
+def test_a_device_whose_certificate_was_revoked_is_moved_only_after_it_was_paired_anew(left, right, device) -> None:
+    pair_now(device)
+    revoke_all(device)
+    with pytest.raises(RegistrationRefused, match="certificate was revoked"):
+        moved(device, right)
+    assert Device.objects.get(pk=device.pk).gateway_id == left.id
+    pair_now(Device.objects.get(pk=device.pk))
+    assert moved(device, right).gateway_id == right.id
 
 
 def test_a_former_path_of_the_new_gateway_does_not_hinder(left, right, device) -> None:
