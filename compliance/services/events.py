@@ -1,6 +1,7 @@
 """Keep a named fact, and commit to it in the transparency log.
 
-A flood of the same fact within a minute stays one row that counts; the log holds that it began, not the count.
+A flood of the same fact within a minute, or as long as its caller says, stays one row that counts; the log holds that
+it began, not the count.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ def record_event(
     gateway_id: int | None = None,
     detail: dict[str, object] | None = None,
     fold: bool = False,
+    fold_within: timedelta = FOLD_WITHIN,
 ) -> Event:
     """Store the fact and return it.
 
-    With `fold`, the same code from the same device, gateway or person within a minute adds to the count of the row that
-    is there, so that an attacker cannot fill the disk.
+    With `fold`, the same code from the same device, gateway or person within a minute, or `fold_within`, adds to the
+    count of the row that is there, so that an attacker cannot fill the disk.
     """
     log.info("event %s %s device=%s gateway=%s", category, code, device_id, gateway_id)
     with transaction.atomic():
@@ -52,7 +54,7 @@ def record_event(
                 gateway_id=gateway_id,
                 patient=patient,
                 user=user,
-                at__gte=timezone.now() - FOLD_WITHIN,
+                at__gte=timezone.now() - fold_within,
             ).first()
             if recent is not None:
                 Event.objects.filter(pk=recent.pk).update(count=F("count") + 1)

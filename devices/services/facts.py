@@ -47,6 +47,8 @@ OTHERWISE = {
     FactKind.ABOUT: "told what a device says of itself",
 }
 LINKS_KEPT = timedelta(days=30)  # figures of the air: of use for finding what is wrong with a place, not for ever
+ABOUTS_KEPT = 20  # of each device, and the newest that names a firmware: a device writes these texts as it likes
+FIRMWARE_NEWS_EVERY = timedelta(hours=1)  # what changes more often is counted in one event
 TOLD_AT_ONCE = (FactKind.ACTED, FactKind.RESUMED)
 
 
@@ -109,11 +111,18 @@ def _keep(arrived: Arrived, received_at: float) -> bool:
 
 
 def _compare_firmware(kept: EdgeFact, arrived: Arrived) -> None:
-    """Record that a device came back with other firmware. Which one is not in the log: the device wrote that text."""
-    told = EdgeFact.objects.filter(device=kept.device, kind=FactKind.ABOUT, at__lt=kept.at)
-    before = told.values_list("texts", flat=True).first()
+    """Record that a device came back with other firmware. Which one is not in the log: the device wrote that text.
+
+    The former is what it named last, however often it named none since, in the order in which the server heard of it.
+    """
+    told = EdgeFact.objects.filter(device=kept.device, kind=FactKind.ABOUT).exclude(pk=kept.pk)
+    earlier = told.order_by("-received_at", "-pk").values_list("pk", "texts")
+    named = ((pk, texts["firmware"]) for pk, texts in earlier.iterator() if texts.get("firmware"))
+    named_in, before = next(named, (kept.pk, ""))
     firmware = kept.texts.get("firmware", "")
-    if before is None or not firmware or before.get("firmware", firmware) == firmware:
+    few = [pk for pk, _ in earlier[: ABOUTS_KEPT - 1]]
+    told.exclude(pk__in=[*few, named_in]).delete()
+    if not before or not firmware or before == firmware:
         return
     record_event(
         category=EventCategory.SECURITY,
@@ -124,6 +133,8 @@ def _compare_firmware(kept: EdgeFact, arrived: Arrived) -> None:
         device_id=kept.device_id,
         gateway_id=arrived.gateway_id,
         detail={"seq": kept.seq, "frame_sha256": hashlib.sha256(arrived.frame).hexdigest()},
+        fold=True,
+        fold_within=FIRMWARE_NEWS_EVERY,
     )
 
 

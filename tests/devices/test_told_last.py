@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
+from compliance.models import Event
 from devices.models import Device, DeviceAssignment, EdgeFact, Gateway
 from devices.protocol.facts import Fact, FactKind
 from devices.selectors import clock_of, sending_of
 from devices.selectors.hearing import heard_of, history_of, links_by_gateway, moments_of
-from devices.services.facts import Arrived, ToldFact, keep_facts
+from devices.services.facts import ABOUTS_KEPT, FIRMWARE_NEWS_EVERY, Arrived, ToldFact, keep_facts
 from devices.services.registry import register_device, register_gateway
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -100,6 +102,62 @@ def test_a_link_is_that_of_the_gateway_where_the_device_is_now(device, other) ->
     device.refresh_from_db()
     assert heard_of([device], NOW)[device.pk].link is None
     assert history_of(device, NOW).points == []
+
+
+def says(device: Device, firmware: str, minute: int, **more: object) -> None:
+    """Have a device name its firmware, or none, so many minutes after NOW."""
+    texts = {"maker": "M"} | ({"firmware": firmware} if firmware else {})
+    came = NOW + minute * MINUTE
+    tell(device, FactKind.ABOUT, **{"at": came, "came": came, "texts": texts, **more})  # type: ignore[arg-type]
+
+
+def changes() -> list[int]:
+    return list(Event.objects.filter(code="device_firmware_changed").order_by("pk").values_list("count", flat=True))
+
+
+def test_other_firmware_is_news_however_often_the_device_named_none_since(device) -> None:
+    says(device, "1.0", 0)
+    for minute in range(1, 2 * ABOUTS_KEPT):
+        says(device, "", minute)
+    assert changes() == []
+    says(device, "2.0", 2 * ABOUTS_KEPT)
+    assert changes() == [1]
+
+
+@pytest.mark.parametrize("at", [NOW - HOUR, YEAR_1970])
+def test_other_firmware_is_news_though_the_gateway_s_clock_was_set_back(device, at: datetime) -> None:
+    says(device, "1.0", 0)
+    says(device, "2.0", 1, at=at)
+    assert changes() == [1]
+    about = heard_of([device], NOW)[device.pk].about
+    assert about is not None
+    assert about.firmware == "2.0"
+
+
+def test_the_same_firmware_is_no_news_though_a_clock_was_set_back_and_right_again(device) -> None:
+    says(device, "1.0", 0)
+    says(device, "2.0", 1, at=YEAR_1970)
+    says(device, "2.0", 2)
+    assert changes() == [1]
+
+
+def test_a_device_that_says_something_else_each_time_fills_neither_table_nor_log(device) -> None:
+    says(device, "the first", 0)
+    for minute in range(1, 3 * ABOUTS_KEPT):
+        says(device, f"text {minute}", minute)
+    assert changes() == [3 * ABOUTS_KEPT - 1]
+    kept = EdgeFact.objects.filter(device=device).order_by("-received_at").values_list("texts", flat=True)
+    assert [texts["firmware"] for texts in kept] == [
+        f"text {3 * ABOUTS_KEPT - 1 - back}" for back in range(ABOUTS_KEPT)
+    ]
+
+
+def test_another_change_after_an_hour_is_an_event_of_its_own(device) -> None:
+    says(device, "1.0", 0)
+    says(device, "2.0", 1)
+    Event.objects.filter(code="device_firmware_changed").update(at=timezone.now() - FIRMWARE_NEWS_EVERY - MINUTE)
+    says(device, "3.0", 2)
+    assert changes() == [1, 1]
 
 
 @pytest.mark.parametrize(
