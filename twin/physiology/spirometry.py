@@ -46,12 +46,12 @@ NORMAL: dict[str, tuple[Equation, Equation, Equation]] = {
         (1.0523, 0.08272, -0.001301, 0.00024962),
     ),
 }
-ADULT_YEARS = 20.0  # below it the paper has other equations
+ADULT_YEARS = {"female": 18.0, "male": 20.0}  # where its equations of adults begin; below them it has others
 
 
 def predicted(sex: str, height_m: float, age_years: float) -> Lungs:
-    """Return the reference values of a healthy adult. An age below 20 counts as 20."""
-    age, height_cm = max(age_years, ADULT_YEARS), 100.0 * height_m
+    """Return the reference values of a healthy adult. A younger woman counts as 18, a younger man as 20."""
+    age, height_cm = max(age_years, ADULT_YEARS[sex]), 100.0 * height_m
     return Lungs(*(b0 + b1 * age + b2 * age**2 + b3 * height_cm**2 for b0, b1, b2, b3 in NORMAL[sex]))
 
 

@@ -46,8 +46,12 @@ def test_reference_values_are_those_of_another_program(
     assert (lungs.fvc_l, lungs.fev1_l, lungs.pef_l_per_s) == pytest.approx(expected, abs=1e-4)
 
 
-def test_whoever_is_not_grown_up_counts_as_twenty() -> None:
-    assert predicted("male", 1.75, 19.0) == predicted("male", 1.75, 20.0) != predicted("male", 1.75, 21.0)
+@pytest.mark.parametrize(("sex", "first_year"), [("female", 18.0), ("male", 20.0)])
+def test_whoever_is_too_young_for_the_equations_of_adults_counts_as_the_youngest_of_them(
+    sex: str, first_year: float
+) -> None:
+    youngest = predicted(sex, 1.75, first_year)
+    assert predicted(sex, 1.75, first_year - 1.0) == youngest != predicted(sex, 1.75, first_year + 1.0)
 
 
 @pytest.mark.parametrize(("sex", "height_m", "fev1_l"), [("male", 1.70, 2.87), ("female", 1.60, 2.17)])
