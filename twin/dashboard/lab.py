@@ -84,7 +84,9 @@ def _about(run: Measured) -> str:
     return (
         f"Measured in the lab, synthetic traffic: {run.gateways} gateways, {run.repeats} repeats of {run.seconds:g} s "
         f"in an order that was drawn (seed {run.seed}), middle and whole range; every gateway loses its line once and "
-        f"comes back. Without: the same path with nothing sealed, nobody asked who he is, and no bounds on strangers. "
+        f"comes back. With: gateways that sign in with a registered key and seal under the keys of their devices' "
+        f"registration; the greeting of paired gateways, which agrees on new keys, is not in it. Without: the same "
+        f"path with nothing sealed, nobody asked who he is, and no bounds on strangers. "
         f"Crowds of {run.strangers:,} against servers that may open {run.files:,} files. Fresh: at most two seconds "
         f"old; true: what the device measured. No TLS on either side. On {run.machine}. {run.command}"
     )

@@ -65,6 +65,7 @@ def test_the_energy_page_says_what_security_costs_in_time_and_what_it_keeps():
     for sentence in in_words(run):
         assert sentence in said
     assert "Measured in the lab, synthetic traffic" in said
+    assert "the greeting of paired gateways, which agrees on new keys, is not in it" in said
     assert run.command in said
     assert run.machine in said
     assert said.count("'never'") >= len(run.attacks), "whoever believes everybody never names an attack"
