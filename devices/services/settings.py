@@ -17,6 +17,11 @@ from devices.protocol.suites import SUITE_NAMES
 from devices.services.registry import CipherRefused, check_suite
 from devices.signals import device_changed
 
+MEANWHILE = (
+    "Nothing was saved: something else was wished of this device after this page was opened. "
+    "Open it again to see what is wished by now."
+)
+
 
 class SettingsRefused(DomainError):
     """This cannot be wished of a device."""
@@ -24,11 +29,22 @@ class SettingsRefused(DomainError):
     code = "settings_refused"
 
 
-def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None = None) -> bool:
+class SettingsChangedMeanwhile(SettingsRefused):
+    """Somebody else wished something of the device after the page was made: nothing was saved."""
+
+    code = "settings_changed_meanwhile"
+    http_status = 409
+
+
+def configure_device(
+    *, device: Device, wanted: DeviceSettings, by: User | None = None, seen: int | None = None
+) -> bool:
     """Wish that the device is told of like this, and tell whether that is new.
 
-    Its gateway's connection is ended within a second, so that the next welcome brings the wish. Raises SettingsRefused
-    for a device that was retired, whose gateway was never paired, or for values out of bounds.
+    seen: the number of the wish that was there when this one was made from it, 0 for none; SettingsChangedMeanwhile is
+    raised where it is another by now. None: whatever is there. Its gateway's connection is ended within a second, so
+    that the next welcome brings the wish. Raises SettingsRefused for a device that was retired, whose gateway was never
+    paired, or for values out of bounds.
     """
     with transaction.atomic():
         locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
@@ -41,6 +57,8 @@ def configure_device(*, device: Device, wanted: DeviceSettings, by: User | None 
         known = before.wanted if before else None
         if wanted == known:
             return False
+        if seen is not None and seen != (before.number if before else 0):
+            raise SettingsChangedMeanwhile(MEANWHILE)
         _check(locked, wanted, known or DeviceSettings())
         Gateway.objects.filter(pk=gateway.pk).update(settings_number=F("settings_number") + 1)
         gateway.refresh_from_db(fields=["settings_number"])

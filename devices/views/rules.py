@@ -26,6 +26,7 @@ from devices.selectors import devices_for
 from devices.selectors.settings import RuleStanding, cipher_standing, rules_standing
 from devices.selectors.suites import suite_allowed
 from devices.services.settings import SettingsRefused, configure_device
+from devices.views.settings import seen_field
 
 CONFIGURE = "devices.configure_device"
 OWN, SWITCHED_ON, OFF = "own", "on", "off"
@@ -60,11 +61,14 @@ class RuleRow:
 class RulesForm(forms.Form):
     """The rules that concern a device, and its cipher."""
 
-    def __init__(self, data: Any, device: Device, before: DeviceSettings) -> None:
+    def __init__(self, data: Any, device: Device, wish: DesiredSettings | None) -> None:
         super().__init__(data)
-        self.device, self.before = device, before
+        self.device, self.before = device, wish.wanted if wish else DeviceSettings()
+        before = self.before
+        self.fields["seen"] = seen_field(wish)
         self.standing = rules_standing(device)
-        offered = [suite for suite in Suite if suite_allowed(suite) or suite == device.suite]
+        now = before.suite, SUITES[Suite(device.suite)].name  # offered although the house forbade them since
+        offered = [suite for suite in Suite if suite_allowed(suite) or suite.facts.name in now]
         self.fields["suite"] = forms.ChoiceField(
             label="Cipher",
             initial=before.suite or SUITES[Suite(device.suite)].name,
@@ -124,7 +128,8 @@ class RulesForm(forms.Form):
 
 
 def _cipher(suite: Suite) -> str:
-    return f"{suite.facts.label} (for measurement)" if suite.facts.for_measurement else suite.facts.label
+    why = ["for measurement"] * suite.facts.for_measurement + ["not allowed any more"] * (not suite_allowed(suite))
+    return f"{suite.facts.label} ({', '.join(why)})" if why else suite.facts.label
 
 
 @require_http_methods(["GET", "POST"])
@@ -135,12 +140,14 @@ def device_rules(request: HttpRequest, device_id: int) -> HttpResponse:
     require_fresh(request)
     record_access(user=user, patient=device.patient, what="device")
     wish = DesiredSettings.objects.filter(device=device).select_related("set_by").first()
-    form = RulesForm(request.POST or None, device, wish.wanted if wish else DeviceSettings())
+    form = RulesForm(request.POST or None, device, wish)
+    status = 200
     if request.method == "POST" and form.is_valid():
         try:
-            configure_device(device=device, wanted=form.wanted(), by=user)
+            configure_device(device=device, wanted=form.wanted(), by=user, seen=form.cleaned_data["seen"] or 0)
         except SettingsRefused as error:
             form.add_error(None, error.message)
+            status = error.http_status
         else:
             messages.success(request, "Saved. Its gateway follows when it is connected, and says so below.")
             return HttpResponseRedirect(reverse("devices:device_rules", args=[device.pk]))
@@ -151,4 +158,4 @@ def device_rules(request: HttpRequest, device_id: int) -> HttpResponse:
         "cipher": cipher_standing(device),
         "reachable": device.gateway.root_sealed is not None,
     }
-    return render(request, "devices/rules.html", context, status=400 if form.errors else 200)
+    return render(request, "devices/rules.html", context, status=max(status, 400) if form.errors else 200)

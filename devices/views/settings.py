@@ -15,20 +15,26 @@ from django.views.decorators.http import require_http_methods
 from compliance.services.accesses import record_access
 from compliance.views.access import may_once_confirmed, require, visible_or_404
 from compliance.views.step_up import require_fresh
-from devices.models import Device
+from devices.models import DesiredSettings, Device
 from devices.protocol.settings import DeviceSettings
 from devices.provisioning.labels import LONGEST_NAME, LabelRefused, name_of
 from devices.selectors import devices_for
 from devices.selectors.settings import Standing, standing_of
-from devices.services.settings import SettingsRefused, configure_device, rename_device
+from devices.services.settings import SettingsChangedMeanwhile, SettingsRefused, configure_device, rename_device
 
 CONFIGURE = "devices.configure_device"
 OFTEN_S = {0.0: "Every value", 2.0: "One in 2 s", 5.0: "One in 5 s", 10.0: "One in 10 s"}
 
 
+def seen_field(wish: DesiredSettings | None) -> forms.IntegerField:
+    """Return what a form carries along: the number of the wish that it was made from, 0 for none."""
+    return forms.IntegerField(required=False, widget=forms.HiddenInput, initial=wish.number if wish else 0)
+
+
 class SettingsForm(forms.Form):
     """What may be wished of a device."""
 
+    status = 400  # of the answer that shows what is wrong
     label = forms.CharField(
         label="Label", max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
@@ -52,6 +58,7 @@ class SettingsForm(forms.Form):
         )  # the cipher and the rules are set on pages of their own
         now = {"label": device.label, "every_s": f"{wish.every_s:g}" if wish else "0"}
         super().__init__(data, initial=now | {"deflate": bool(wish and wish.deflate)})
+        self.fields["seen"] = seen_field(wish)
 
     def clean_label(self) -> str:
         """Return the label, or say what to mend."""
@@ -84,7 +91,7 @@ def device_settings(request: HttpRequest, device_id: int) -> HttpResponse:
         "reachable": device.gateway.root_sealed is not None,
         "may_set_limits": device.patient is not None and may_once_confirmed(user, "twin.set_limits", device.patient),
     }
-    return render(request, "devices/settings.html", context, status=400 if form.errors else 200)
+    return render(request, "devices/settings.html", context, status=form.status if form.errors else 200)
 
 
 def _changed(request: HttpRequest, device: Device, standing: Standing | None, form: SettingsForm) -> bool:
@@ -93,10 +100,11 @@ def _changed(request: HttpRequest, device: Device, standing: Standing | None, fo
     try:
         # Who only renames wishes nothing: a gateway that was never paired could not be told.
         if standing is not None or wanted != DeviceSettings():
-            configure_device(device=device, wanted=wanted, by=user)
+            configure_device(device=device, wanted=wanted, by=user, seen=form.cleaned_data["seen"] or 0)
         rename_device(device=device, label=form.cleaned_data["label"], by=user)
     except SettingsRefused as error:
-        form.add_error("every_s", error.message)
+        form.add_error(None if isinstance(error, SettingsChangedMeanwhile) else "every_s", error.message)
+        form.status = error.http_status
         return False
     messages.success(request, f"{form.cleaned_data['label']}: saved. Its gateway follows when it is connected.")
     return True

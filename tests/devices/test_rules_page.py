@@ -77,9 +77,9 @@ def test_a_rule_is_wished_with_its_bounds_and_is_a_fact_in_the_log(admin, cast, 
 def test_how_often_it_sends_and_its_rules_are_wished_apart(admin, pump) -> None:
     admin.post(place(pump), choose(low_battery="off"))
     label = {"label": "Pump", "every_s": "5", "deflate": "on"}
-    admin.post(reverse("devices:device_settings", args=[pump.pk]), label)
+    admin.post(reverse("devices:device_settings", args=[pump.pk]), label | {"seen": "1"})
     assert DesiredSettings.objects.get().wanted == DeviceSettings(5.0, True, "", {"low_battery": {"on": False}})
-    admin.post(place(pump), choose())
+    admin.post(place(pump), choose(seen="2"))
     assert DesiredSettings.objects.get().wanted == DeviceSettings(
         5.0, True, "", {}
     )  # as the gateway is configured again
@@ -164,3 +164,34 @@ def test_a_gateway_that_was_never_paired_takes_no_rules(admin, ward) -> None:
     answer = admin.post(place(made), choose(severe_low="on"))
     assert answer.status_code == 400
     assert "pair it first" in answer.content.decode()
+
+
+def test_an_old_page_of_rules_overwrites_no_newer_wish(admin, pump) -> None:
+    opened = str(admin.get(place(pump)).context["form"]["seen"].value())
+    configure_device(device=pump, wanted=DeviceSettings(rules={"low_battery": {"on": False}}))
+    answer = admin.post(place(pump), choose(seen=opened, low_reservoir="off"))
+    assert answer.status_code == 409
+    assert "something else was wished of this device after this page was opened" in answer.content.decode()
+    assert answer.context["form"]["low_reservoir"].value() == "off"  # what was chosen still stands there
+    assert DesiredSettings.objects.get().rules == {"low_battery": {"on": False}}
+    opened = str(admin.get(place(pump)).context["form"]["seen"].value())
+    assert admin.post(place(pump), choose(seen=opened, low_reservoir="off")).status_code == 302
+    assert DesiredSettings.objects.get().rules == {"low_reservoir": {"on": False}}
+
+
+def test_a_cipher_that_was_forbidden_later_stays_until_another_is_chosen(admin, pump, settings) -> None:
+    settings.MEASUREMENT_CIPHERS = True
+    photon = "photon-beetle-aead128"
+    assert admin.post(place(pump), choose(suite=photon)).status_code == 302
+    settings.MEASUREMENT_CIPHERS = False
+    page = admin.get(place(pump))
+    assert f'<option value="{photon}" selected>' in page.content.decode()
+    assert "(for measurement, not allowed any more)" in page.content.decode()
+    assert admin.post(place(pump), choose(seen="1", suite=photon, low_battery="off")).status_code == 302
+    often = {"label": "Pump", "every_s": "5", "seen": "2"}
+    assert admin.post(reverse("devices:device_settings", args=[pump.pk]), often).status_code == 302
+    wanted = DeviceSettings(5.0, False, photon, {"low_battery": {"on": False}})
+    assert DesiredSettings.objects.get().wanted == wanted
+    assert admin.post(place(pump), choose(seen="3")).status_code == 302  # ASCON
+    assert admin.post(place(pump), choose(seen="4", suite=photon)).status_code == 400
+    assert DesiredSettings.objects.get().wanted.suite == ASCON["suite"]

@@ -7,7 +7,9 @@ from django.urls import reverse
 
 from compliance.models import Event, LogEntry
 from devices.models import DesiredSettings, Device, Gateway
+from devices.protocol.settings import DeviceSettings
 from devices.services.registry import register_device, register_gateway
+from devices.services.settings import configure_device
 from tests.conftest import sign_in
 from tests.devices.pairing.paired import pair_now
 
@@ -103,3 +105,13 @@ def test_the_energy_page_reckons_with_what_is_wished(admin, device) -> None:
     admin.post(place(device), choose())
     page = admin.get(reverse("devices:device_energy", args=[device.pk])).content.decode()
     assert 'name="period_s" value="5.0"' in page
+
+
+def test_an_old_page_overwrites_no_newer_wish(admin, device) -> None:
+    opened = str(admin.get(place(device)).context["form"]["seen"].value())
+    configure_device(device=device, wanted=DeviceSettings(2.0))
+    answer = admin.post(place(device), choose(seen=opened, label="Other"))
+    assert answer.status_code == 409
+    assert "Open it again" in answer.content.decode()
+    assert DesiredSettings.objects.get().wanted == DeviceSettings(2.0)
+    assert Device.objects.get().label == "Monitor"  # nothing of it was saved
