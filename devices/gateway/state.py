@@ -197,6 +197,7 @@ def snapshot(
             "pressing": alarm.pressing,
             "cut_off": alarm.cut_off,
             "over_at": alarm.over_at,
+            "switched_off": alarm.switched_off,
             "acknowledged": alarm.acknowledged_at is not None,
         }
         for alarm in guard.alarms()

@@ -38,6 +38,7 @@ class FactKind(StrEnum):
     ABOUT = "about"  # what a device says of itself: its firmware, serial number, model and maker
 
 
+SWITCHED_OFF = "switched_off"  # among the values of OVER: the rule was, and nobody measured that anything ended
 QUIET = frozenset(
     {FactKind.CLOCK, FactKind.SENDING, FactKind.LINK, FactKind.ABOUT}
 )  # news of no urgency, which no log has to hold

@@ -18,7 +18,7 @@ from compliance.models import EventCategory, NoticePriority, Patient
 from compliance.services.events import record_event
 from compliance.services.notices import raise_notice
 from devices.models import Device, EdgeFact
-from devices.protocol.facts import QUIET, Fact, FactKind, ToldFact
+from devices.protocol.facts import QUIET, SWITCHED_OFF, Fact, FactKind, ToldFact
 from devices.selectors.worn import span_at
 
 # What happened, for the log: without numbers, since the log is never erased. They stand beside the sealed frame.
@@ -191,5 +191,7 @@ def sentence(kept: EdgeFact, fact: Fact) -> str:
     words = WORDS.get((fact.rule, fact.kind), OTHERWISE[fact.kind])
     if fact.kind is FactKind.SET and fact.values.get("refused"):
         words = "did not take every setting for a device"
+    elif fact.kind is FactKind.OVER and fact.values.get(SWITCHED_OFF):
+        words = "ended a local alarm, because its rule was switched off"
     cut_off = ", cut off from the server," if fact.cut_off else ""
     return f"At {kept.at.astimezone(zone):%H:%M} ({zone.key}){cut_off} the gateway {words}."

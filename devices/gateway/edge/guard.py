@@ -26,7 +26,7 @@ from devices.gateway.edge.rules import (
     SensorSilent,
     SevereLow,
 )
-from devices.protocol.facts import Fact, FactKind
+from devices.protocol.facts import SWITCHED_OFF, Fact, FactKind
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Guard:
             if seen is not None and alarm is None:
                 self._begin(name, device, seen, now)
             elif seen is None and alarm is not None and name not in ("severe_low", "over_infusion"):
-                self._end(alarm, now)
+                self._end(alarm, now, switched_off=self._rule(name, device) is None)
 
     def _verdicts(self, now: float) -> Iterator[tuple[str, int, Seen | None]]:
         """Yield (rule, device that the alarm is about, what was seen or None)."""
@@ -185,10 +185,12 @@ class Guard:
             self._journal.save()
             self._tell(FactKind.ALARM, alarm, alarm.done, seen.values)
 
-    def _end(self, alarm: Alarm, now: float) -> None:
-        alarm.over_at = now
+    def _end(self, alarm: Alarm, now: float, *, switched_off: bool = False) -> None:
+        """End an alarm: what it was about is over, or nobody looks any more, which is no recovery."""
+        alarm.over_at, alarm.switched_off = now, switched_off
         self._journal.save()
-        self._tell(FactKind.OVER, alarm, "it is over", {})
+        words = "the rule was switched off; whether it is over was not measured" if switched_off else "it is over"
+        self._tell(FactKind.OVER, alarm, words, {SWITCHED_OFF: 1.0} if switched_off else {})
 
     # --- Acting ----------------------------------------------------------------------------------------------------
 

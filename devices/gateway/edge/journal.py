@@ -26,6 +26,7 @@ class Alarm(msgspec.Struct):
     cut_off: bool  # the server could not be reached when it began
     over_at: float | None = None
     acknowledged_at: float | None = None
+    switched_off: bool = False  # it ended because its rule was, and not because what it was about did
 
     @property
     def settled(self) -> bool:

@@ -57,6 +57,7 @@ class AlarmRow(TypedDict):
     pressing: bool
     cut_off: bool
     over_at: float | None
+    switched_off: bool  # over because its rule was switched off
     acknowledged: bool
 
 

@@ -81,7 +81,8 @@ def _alarms(shown: Snapshot, asks_pin: bool) -> str:
 
 
 def _alarm(alarm: AlarmRow, asks_pin: bool) -> str:
-    over = f" Over since {clock(alarm['over_at'])}." if alarm["over_at"] is not None else ""
+    ended = "Its rule was switched off" if alarm["switched_off"] else "Over since"
+    over = f" {ended} {clock(alarm['over_at'])}." if alarm["over_at"] is not None else ""
     cut = " while cut off from the server" if alarm["cut_off"] else ""
     tone = "pressing" if alarm["pressing"] and not alarm["acknowledged"] else "calm"
     button = (

@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 
 from compliance.models import Event, Notice
 from devices.models import EdgeFact
-from devices.protocol.facts import MAX_FACT_BYTES, Fact, FactKind, decode_fact, encode_fact
+from devices.protocol.facts import MAX_FACT_BYTES, SWITCHED_OFF, Fact, FactKind, decode_fact, encode_fact
 from devices.protocol.frames import FrameKind
 from devices.services import ingest as ingest_module
 from tests.conftest import sign_in
@@ -101,6 +101,15 @@ async def test_a_full_disk_at_a_gateway_is_an_event_of_the_patient_and_one_notic
     notice = await database_sync_to_async(Notice.objects.get)(code="gateway_dropped")
     assert notice.link == f"/devices/gateways/{notice.subject.removeprefix('gateway-')}/"
     assert "Dose events are kept" in notice.message
+
+
+async def test_an_alarm_whose_rule_was_switched_off_is_no_end_of_what_it_was_about(gateway, pump) -> None:
+    await gateway.connect()
+    for seq, values in ((1, {SWITCHED_OFF: 1.0}), (2, {})):
+        told = stopped(pump, time.time(), kind=FactKind.OVER, rule="low_battery", values=values)
+        await gateway.send(sealed(pump, encode_fact(seq, told)))
+    said = sorted(event.message.partition("the gateway ")[2] for event in await events("edge_over"))
+    assert said == ["ended a local alarm, because its rule was switched off.", "saw the end of a local alarm."]
 
 
 async def test_fact_of_a_time_when_nobody_wore_the_device_is_nobodys(gateway, pump) -> None:

@@ -8,6 +8,7 @@ from devices.emulator.plant import Sample
 from devices.gateway.edge.rules import SAFE, EdgeConfig, LowBattery, Pair, RuleRefused, SensorSilent, SevereLow
 from devices.gateway.edge.wishes import NEVER_OFF, RULES, judge, rule_from, rules_for
 from devices.kinds.registry import by_key
+from devices.protocol.facts import SWITCHED_OFF, FactKind
 from tests.devices.gateway.edge.conftest import CGM, DRIP, KINDS, MINUTE, PUMP
 
 PAIRED = EdgeConfig(pairs=(Pair(CGM, PUMP),))
@@ -92,6 +93,33 @@ def test_switching_a_local_alarm_off_ends_the_one_that_is_open(bedside) -> None:
     assert [alarm.rule for alarm in bed.guard.alarms() if alarm.over_at is None] == []
     bed.see("battery", 9.0, PUMP)  # another device's goes on
     assert [alarm.rule for alarm in bed.guard.alarms() if alarm.over_at is None] == ["low_battery"]
+
+
+@pytest.mark.parametrize(("rule", "device"), [("low_battery", DRIP), ("low_reservoir", PUMP), ("sensor_silent", CGM)])
+def test_an_alarm_whose_rule_is_switched_off_is_no_recovery(bedside, rule: str, device: int) -> None:
+    bed = bedside()
+    bed.glucose(100.0)
+    bed.wait(30)
+    bed.see("battery", 10.0, DRIP)
+    bed.see("insulin_reservoir", 5.0, PUMP)
+    assert rule in [alarm.rule for alarm in bed.guard.alarms() if alarm.over_at is None]
+    bed.guard.wished = lambda which: {rule: None} if which == device else {}
+    bed.look()
+    told = next(fact for fact in bed.facts if (fact.rule, fact.kind) == (rule, FactKind.OVER))
+    assert told.done == "the rule was switched off; whether it is over was not measured"
+    assert told.values == {SWITCHED_OFF: 1.0}
+    again = bed.start()  # it stands on the disk so
+    (alarm,) = [one for one in again.alarms() if one.rule == rule]
+    assert (alarm.over_at, alarm.switched_off) == (bed.now, True)
+
+
+def test_what_a_rule_saw_end_is_over_and_not_switched_off(bedside) -> None:
+    bed = bedside()
+    bed.see("battery", 10.0, DRIP)
+    bed.see("battery", 90.0, DRIP)
+    told = next(fact for fact in bed.facts if fact.kind is FactKind.OVER)
+    assert (told.done, told.values) == ("it is over", {})
+    assert [alarm.switched_off for alarm in bed.guard.alarms()] == [False]
 
 
 def test_a_rule_that_looks_back_further_is_remembered_for(bedside) -> None:
