@@ -33,10 +33,11 @@ from devices.signals import device_changed
 from devices.telemetry.lanes import LANES
 
 
-def move_device(*, device: Device, to: Gateway, by: User | None = None) -> DeviceHome:
+def move_device(*, device: Device, to: Gateway, by: User | None = None, seen_at: int | None = None) -> DeviceHome:
     """Let the device belong to another gateway, and return how it does.
 
-    Its frames are taken from that one alone within a second. Raises RegistrationRefused where one of both is retired,
+    seen_at: the gateway that it belonged to when the person decided so; None to move it from wherever it is.
+    Frames are taken from the new one alone within a second. Raises RegistrationRefused where one of both is retired,
     the gateway has it already, speaks for it as a further one, or was never paired: no key is handed from one gateway
     to another, each derives its own. So it does where the device's own certificate was revoked, and where the gateway
     had the device before and its numbers were taken.
@@ -46,6 +47,8 @@ def move_device(*, device: Device, to: Gateway, by: User | None = None) -> Devic
         gateways = Gateway.objects.select_for_update().filter(pk__in={locked.gateway_id, to.pk}).order_by("pk")
         found = {one.pk: one for one in gateways}
         left, target = found[locked.gateway_id], found[to.pk]
+        if seen_at not in (None, left.pk):
+            raise RegistrationRefused("somebody else moved it meanwhile: see where it is now, and choose again")
         _check(locked, left, target)
         now = timezone.now()
         lane = lane_of_home(locked)
@@ -55,17 +58,18 @@ def move_device(*, device: Device, to: Gateway, by: User | None = None) -> Devic
         Device.objects.filter(pk=locked.pk).update(gateway=target, root_sealed=home.root_sealed)
         Pairing.objects.filter(device=locked, state=PairingState.WAITING).update(state=PairingState.WITHDRAWN)
         _greet_anew(locked, left, target)
-        record_event(
-            category=EventCategory.SECURITY,
-            code="device_moved",
-            message="A device was moved to another gateway.",
-            patient=locked.patient,
-            ward_id=target.ward_id,
-            user=by,
-            device_id=locked.pk,
-            gateway_id=target.pk,
-            detail={"from": left.pk, "to": target.pk},
-        )
+        for ward_id in sorted({left.ward_id, target.ward_id}):  # it leaves the one and comes to the other
+            record_event(
+                category=EventCategory.SECURITY,
+                code="device_moved",
+                message="A device was moved to another gateway.",
+                patient=locked.patient,
+                ward_id=ward_id,
+                user=by,
+                device_id=locked.pk,
+                gateway_id=target.pk,
+                detail={"from": left.pk, "to": target.pk},
+            )
         transaction.on_commit(lambda: device_changed.send(Device, device_id=locked.pk))
     device.refresh_from_db()
     return home

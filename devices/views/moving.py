@@ -27,8 +27,9 @@ CONFIGURE = "devices.configure_device"
 
 
 class MoveForm(forms.Form):
-    """One of the gateways to which the person may move the device."""
+    """One of the gateways to which the person may move the device. seen_at: where it was when they were asked."""
 
+    seen_at = forms.IntegerField(required=False, widget=forms.HiddenInput)
     gateway = HubField(Gateway.objects.none(), label="To", empty_label="Choose")
 
     def __init__(self, *args: Any, user: User, device: Device, **kwargs: Any) -> None:
@@ -43,12 +44,13 @@ def move(request: HttpRequest, device_id: int) -> HttpResponse:
     device = visible_or_404(devices_for(user, CONFIGURE, once_confirmed=True), pk=device_id)
     require_fresh(request)
     record_access(user=user, patient=device.patient, what="device")
-    chosen = {"gateway": request.GET.get("to", "")[:20]}
+    chosen = {"gateway": request.GET.get("to", "")[:20], "seen_at": device.gateway_id}
     form = MoveForm(request.POST or None, user=user, device=device, initial=chosen)
     if request.method == "POST" and form.is_valid():
         target = form.cleaned_data["gateway"]
         try:
-            move_device(device=device, to=target, by=user)
+            # A page of before this question was asked is answered as one that is out of date.
+            move_device(device=device, to=target, by=user, seen_at=form.cleaned_data["seen_at"] or 0)
         except RegistrationRefused as error:
             form.add_error("gateway", f"{error.message[:1].upper()}{error.message[1:]}.")
         else:

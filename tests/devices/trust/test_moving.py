@@ -363,16 +363,37 @@ def test_an_administrator_moves_it_on_a_page_and_back(client, cast, left, right,
     assert ">Right, " in text
     assert ">Left, " not in text, "it belongs to that one"
     assert "Its gateways" not in client.get(page).content.decode()
-    assert client.post(place, {"gateway": right.id}).status_code == 302
+    assert client.post(place, {"gateway": right.id, "seen_at": left.id}).status_code == 302
     assert Device.objects.get(pk=device.pk).gateway_id == right.id
     text = client.get(page).content.decode()
     assert "Right has not told of it yet" in text
     assert f"&quot;device_id&quot;: {device.pk}" in text
     assert f"{place}?to={left.id}" in text
     assert f'<option value="{left.id}" selected' in client.get(f"{place}?to={left.id}").content.decode()
-    client.post(place, {"gateway": left.id})
+    client.post(place, {"gateway": left.id, "seen_at": right.id})
     assert Device.objects.get(pk=device.pk).gateway_id == left.id
-    assert client.post(place, {"gateway": left.id}).status_code == 400
+    assert client.post(place, {"gateway": left.id, "seen_at": left.id}).status_code == 400
+
+
+def test_who_saw_the_device_elsewhere_moves_nothing_and_is_asked_again(client, cast, left, right, device, ward) -> None:
+    third = PairedGateway.of(register_gateway(name="Third", ward=ward))
+    sign_in(client, cast["administrator"], fresh=True)
+    place = f"/devices/{device.pk}/move/"
+    assert f'name="seen_at" value="{left.id}"' in client.get(place).content.decode()
+    moved(device, right)
+    answer = client.post(place, {"gateway": third.id, "seen_at": left.id})
+    assert answer.status_code == 400
+    text = answer.content.decode()
+    assert "Somebody else moved it meanwhile" in text
+    assert f'name="seen_at" value="{right.id}"' in text
+    assert Device.objects.get(pk=device.pk).gateway_id == right.id
+
+
+def test_a_move_to_another_ward_is_told_in_both(left, device, ward, other_ward) -> None:
+    elsewhere = PairedGateway.of(register_gateway(name="Elsewhere", ward=other_ward))
+    moved(device, elsewhere)
+    told = Event.objects.filter(code="device_moved").values_list("ward_id", flat=True)
+    assert set(told) == {ward.pk, other_ward.pk}
 
 
 def test_the_page_says_when_the_new_gateway_has_told_of_it(client, cast, left, right, device) -> None:
@@ -392,8 +413,10 @@ def test_who_may_not_configure_devices_or_another_ward_moves_nothing(
 ) -> None:
     elsewhere = PairedGateway.of(register_gateway(name="Elsewhere", ward=other_ward))
     place = f"/devices/{device.pk}/move/"
-    assert sign_in(client, cast["nurse"], fresh=True).post(place, {"gateway": right.id}).status_code in {403, 404}
+    assert sign_in(client, cast["nurse"], fresh=True).post(
+        place, {"gateway": right.id, "seen_at": left.id}
+    ).status_code in {403, 404}
     sign_in(client, cast["administrator"], fresh=True)
     assert "Elsewhere" not in client.get(place).content.decode()
-    assert client.post(place, {"gateway": elsewhere.id}).status_code == 400
+    assert client.post(place, {"gateway": elsewhere.id, "seen_at": left.id}).status_code == 400
     assert Device.objects.get(pk=device.pk).gateway_id == left.id
