@@ -75,13 +75,14 @@ class RuleStanding:
 def rules_standing(device: Device) -> list[RuleStanding]:
     """Return how the gateway's rules stand for a device, in the order of the built-in ones."""
     wish = DesiredSettings.objects.filter(device=device).first()
-    told: dict[str, EdgeFact] = {}
-    for fact in _told(device).order_by("received_at", "pk"):
-        told[fact.rule] = fact  # few: one for each rule and change
-    return [
-        RuleStanding(name, RULE_NAMES[name], _follows(name, wish, told), told.get(name))
-        for name in rules_for(device.kind)
-    ]
+    names = rules_for(device.kind)
+    # The newest of each, and without its frame: each change at a gateway adds facts to every device it has.
+    told = {fact.rule: fact for name in (*names, "settings") if (fact := _newest(device, name)) is not None}
+    return [RuleStanding(name, RULE_NAMES[name], _follows(name, wish, told), told.get(name)) for name in names]
+
+
+def _newest(device: Device, rule: str) -> EdgeFact | None:
+    return _told(device).filter(rule=rule).defer("frame").order_by("-received_at", "-pk").first()
 
 
 def _follows(name: str, wish: DesiredSettings | None, told: dict[str, EdgeFact]) -> Follows:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from compliance.models import Event, LogEntry
@@ -138,6 +140,20 @@ def test_a_gateway_that_knows_no_rules_from_here_is_said_to_be_older(admin, pump
     standing = standing_of(pump)
     assert standing is not None
     assert standing.taken_at is not None
+
+
+def test_of_many_answers_the_newest_of_each_rule_is_read_and_no_frame(pump) -> None:
+    configure_device(device=pump, wanted=DeviceSettings(rules={"low_battery": {"on": False}}))
+    for seq in range(1, 7):
+        tell(pump, seq, "low_battery", number=float(seq % 2), on=0.0, refused=0.0)
+        tell(pump, seq + 10, "severe_low", number=1.0, on=1.0, refused=0.0)
+    tell(pump, 20, "low_battery", number=1.0, on=0.0, refused=0.0)
+    with CaptureQueriesContext(connection) as asked:
+        standing = {one.name: one for one in rules_standing(pump)}
+    assert not [one["sql"] for one in asked if '"frame"' in one["sql"]]
+    assert all("LIMIT 1" in one["sql"] for one in asked if "edgefact" in one["sql"])
+    assert standing["low_battery"].follows is Follows.YES
+    assert [one.told.seq for one in standing.values() if one.told is not None] == [16, 20]
 
 
 def test_a_rule_of_its_own_fact_is_not_taken_for_how_it_sends(pump) -> None:
