@@ -28,6 +28,7 @@ from devices.models import (
     PairingState,
 )
 from devices.services.lanes import free_lane, lane_of_home
+from devices.services.locking import lock_with_gateways
 from devices.services.registry import RegistrationRefused
 from devices.signals import device_changed
 from devices.telemetry.lanes import LANES
@@ -43,10 +44,8 @@ def move_device(*, device: Device, to: Gateway, by: User | None = None, seen_at:
     had the device before and its numbers were taken.
     """
     with transaction.atomic():
-        locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
-        gateways = Gateway.objects.select_for_update().filter(pk__in={locked.gateway_id, to.pk}).order_by("pk")
-        found = {one.pk: one for one in gateways}
-        left, target = found[locked.gateway_id], found[to.pk]
+        locked, gateways = lock_with_gateways(device.pk, to.pk)
+        left, target = gateways[locked.gateway_id], gateways[to.pk]
         if seen_at not in (None, left.pk):
             raise RegistrationRefused("somebody else moved it meanwhile: see where it is now, and choose again")
         _check(locked, left, target)

@@ -18,6 +18,7 @@ from devices.protocol.aead import KEY_BYTES
 from devices.protocol.suites import Suite
 from devices.selectors.keys import key_box
 from devices.selectors.suites import suite_allowed
+from devices.services.locking import lock_with_gateways
 from devices.services.rule_wishes import rules_end_with_wearer
 from devices.signals import device_changed, device_moved
 
@@ -168,7 +169,7 @@ def assign_device(*, device: Device, patient: Patient | None, by: User | None = 
     Rules that were wished for it at its gateway end with that: they were chosen for somebody else.
     """
     with transaction.atomic():
-        locked = Device.objects.select_for_update(of=("self",)).select_related("patient").get(pk=device.pk)
+        locked, _ = lock_with_gateways(device.pk)
         if locked.patient_id == (patient.pk if patient else None):
             return locked
         rules_end_with_wearer(locked, by=by)

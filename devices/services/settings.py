@@ -14,6 +14,7 @@ from devices.gateway.edge.wishes import rule_from
 from devices.models import DesiredSettings, Device, DeviceState, Gateway
 from devices.protocol.settings import MOST_EVERY_S, DeviceSettings
 from devices.protocol.suites import SUITE_NAMES
+from devices.services.locking import lock_with_gateways
 from devices.services.registry import CipherRefused, check_suite
 from devices.signals import device_changed
 
@@ -47,8 +48,8 @@ def configure_device(
     paired, or for values out of bounds.
     """
     with transaction.atomic():
-        locked = Device.objects.select_for_update(of=("self",)).select_related("gateway", "patient").get(pk=device.pk)
-        gateway = Gateway.objects.select_for_update().get(pk=locked.gateway_id)
+        locked, gateways = lock_with_gateways(device.pk)
+        gateway = gateways[locked.gateway_id]
         if locked.state == DeviceState.RETIRED:
             raise SettingsRefused("A retired device is never used again.")
         if gateway.root_sealed is None:
